@@ -117,6 +117,11 @@ impl ParseOptions {
         self.bound = false;
         self
     }
+
+    /// The check that comes before all others.
+    pub(crate) const fn check_len(&self, len: usize) -> Result<(), Malformed> {
+        if len > self.max_len { Err(Malformed::TooLong { len, max: self.max_len }) } else { Ok(()) }
+    }
 }
 
 impl Default for ParseOptions {
@@ -278,9 +283,7 @@ pub(crate) struct Layout {
 
 impl Layout {
     pub(crate) fn parse(bytes: &[u8], options: &ParseOptions) -> Result<Self, Malformed> {
-        if bytes.len() > options.max_len {
-            return Err(Malformed::TooLong { len: bytes.len(), max: options.max_len });
-        }
+        options.check_len(bytes.len())?;
         let Some(([s, c, version, kind], body)) = bytes.split_first_chunk::<HEADER_LEN>() else {
             return Err(Malformed::TooShort { len: bytes.len() });
         };

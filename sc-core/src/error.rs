@@ -147,6 +147,8 @@ pub enum Misuse {
     Identifier,
     /// The random source gave the same 32 bytes twice.
     Randomness,
+    /// The client has no public key of the server yet.
+    NoKey,
     /// The session was closed.
     Closed,
     /// The cryptographic provider refused an operation that does not depend on the peer.
@@ -164,8 +166,42 @@ impl fmt::Display for Misuse {
             }
             Self::Identifier => f.write_str("the identifier does not have its form"),
             Self::Randomness => f.write_str("the random source repeats itself"),
+            Self::NoKey => f.write_str("the client has no public key yet"),
             Self::Closed => f.write_str("the session was closed"),
             Self::Provider => f.write_str("the cryptographic provider refused the operation"),
+        }
+    }
+}
+
+/// Why a client does not take a server's public key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyRefusal {
+    /// The bytes are not the SPKI DER of an RSA key of 2048 to 4096 bits.
+    NotRsa,
+    /// `keySize` is not the size of the modulus.
+    KeySize {
+        /// What the document says, in bits.
+        said: u32,
+        /// What the modulus has, in bits.
+        is: usize,
+    },
+    /// `algorithm` is not `RSA-OAEP-` and the size.
+    Algorithm,
+    /// No pin fits the key: somebody may have swapped it.
+    NotPinned,
+    /// The client requires the bound profile, which the server does not offer.
+    BoundNotOffered,
+}
+
+impl fmt::Display for KeyRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotRsa => f.write_str("not the SPKI of an RSA key of 2048 to 4096 bits"),
+            Self::KeySize { said, is } => write!(f, "keySize says {said} bits, the modulus has {is}"),
+            Self::Algorithm => f.write_str("algorithm is not RSA-OAEP with the size of the key"),
+            Self::NotPinned => f.write_str("no pin fits the key"),
+            Self::BoundNotOffered => f.write_str("the bound profile is required but not offered"),
         }
     }
 }
@@ -182,6 +218,8 @@ pub enum Error {
     Expired,
     /// A message or storage limit is reached; set up a new session.
     Exhausted,
+    /// The client does not take the server's public key.
+    KeyRefused(KeyRefusal),
     /// Our caller made a mistake.
     Misuse(Misuse),
 }
@@ -193,6 +231,7 @@ impl fmt::Display for Error {
             Self::Rejected => f.write_str("rejected"),
             Self::Expired => f.write_str("the session or key has expired"),
             Self::Exhausted => f.write_str("a limit of the protocol is reached"),
+            Self::KeyRefused(reason) => write!(f, "public key refused: {reason}"),
             Self::Misuse(reason) => write!(f, "misuse: {reason}"),
         }
     }
@@ -203,6 +242,12 @@ impl core::error::Error for Error {}
 impl From<Malformed> for Error {
     fn from(reason: Malformed) -> Self {
         Self::Malformed(reason)
+    }
+}
+
+impl From<KeyRefusal> for Error {
+    fn from(reason: KeyRefusal) -> Self {
+        Self::KeyRefused(reason)
     }
 }
 

@@ -6,7 +6,7 @@
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce, Tag};
 use rand_core::CryptoRng;
-use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey};
+use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePublicKey};
 use rsa::traits::PublicKeyParts;
 use rsa::{BoxedUint, PrivateKey, PublicKey};
 use sha2::Sha256;
@@ -109,6 +109,26 @@ impl RsaPrivateKey {
         let key = PrivateKey::from_pkcs8_der(der).map_err(|_| ProviderError)?;
         check_size(&key)?;
         Ok(Self(key))
+    }
+
+    /// Makes a key of 2048 to 4096 bits with the exponent 65,537.
+    ///
+    /// # Errors
+    /// [`ProviderError`] for another size.
+    pub fn generate<R: CryptoRng + ?Sized>(rng: &mut R, bits: usize) -> Result<Self, ProviderError> {
+        if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
+            return Err(ProviderError);
+        }
+        PrivateKey::new(rng, bits).map(Self).map_err(|_| ProviderError)
+    }
+
+    /// The public key, as SPKI DER.
+    ///
+    /// # Errors
+    /// [`ProviderError`] if it cannot be encoded.
+    pub fn to_spki(&self) -> Result<alloc::vec::Vec<u8>, ProviderError> {
+        let spki = self.0.to_public_key().to_public_key_der().map_err(|_| ProviderError)?;
+        Ok(spki.into_vec())
     }
 }
 

@@ -1,0 +1,124 @@
+//! What a request becomes once it has opened: its plaintext, and the right to seal one answer.
+
+use rand_core::CryptoRng;
+use zeroize::Zeroize;
+
+use crate::associated::{Binding, Context};
+use crate::channel::Sealer;
+use crate::envelope::Profile;
+use crate::error::Error;
+use crate::id::{Iv, MessageName, SessionId};
+use crate::limits::OVERHEAD;
+use crate::provider::Aead;
+use crate::server::{Refusal, SessionRecord};
+
+/// Plaintext that nobody may read yet; wiped unless it is released.
+#[derive(Debug)]
+pub(crate) struct Withheld<'b>(Option<&'b mut [u8]>);
+
+impl<'b> Withheld<'b> {
+    pub(crate) const fn new(plaintext: &'b mut [u8]) -> Self {
+        Self(Some(plaintext))
+    }
+
+    pub(crate) fn release(mut self) -> &'b mut [u8] {
+        self.0.take().unwrap_or_default()
+    }
+}
+
+impl Drop for Withheld<'_> {
+    fn drop(&mut self) {
+        if let Some(plaintext) = self.0.as_mut() {
+            plaintext.zeroize();
+        }
+    }
+}
+
+/// A request that has opened: the tag verified and the IV was claimed.
+#[derive(Debug)]
+#[must_use = "an opened request is owed an answer"]
+pub struct Opened<'b, 'n, A> {
+    /// The plaintext, inside the body that was received.
+    pub plaintext: &'b mut [u8],
+    /// Seals the answer.
+    pub responder: Responder<'n, A>,
+}
+
+/// The right to seal one answer, error or not. Not Clone: one request, one answer.
+#[must_use = "once a request has opened, its answer is sealed, error or not"]
+pub struct Responder<'n, A> {
+    sealer: Sealer<A>,
+    profile: Profile,
+    context: Context,
+    session: SessionId,
+    request: Iv,
+    name: MessageName<'n>,
+}
+
+impl<'n, A: Aead> Responder<'n, A> {
+    pub(crate) fn new(
+        record: &SessionRecord,
+        session: SessionId,
+        request: Iv,
+        name: MessageName<'n>,
+    ) -> Result<Self, Refusal> {
+        let sealer = Sealer::for_responses(record.keys.response()).map_err(|_| Refusal::Provider)?;
+        Ok(Self { sealer, profile: record.profile, context: record.context, session, request, name })
+    }
+
+    /// The session that the answer belongs to.
+    #[must_use]
+    pub const fn session_id(&self) -> &SessionId {
+        &self.session
+    }
+
+    /// Length of the envelope for a plaintext, in bytes.
+    #[must_use]
+    pub const fn sealed_len(plaintext_len: usize) -> usize {
+        plaintext_len.saturating_add(OVERHEAD)
+    }
+
+    /// Seals the answer (type 129) into `out`, which is 32 bytes longer than `plaintext`.
+    ///
+    /// # Errors
+    /// [`Misuse`](crate::error::Misuse) of the buffer's length, or of a provider that fails.
+    pub fn seal_into<R: CryptoRng + ?Sized>(
+        self,
+        rng: &mut R,
+        plaintext: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), Error> {
+        self.seal(rng, Some(plaintext), out)
+    }
+
+    /// Seals the answer in place: `frame` has 16 bytes of head room, the plaintext, 16 bytes of tail room.
+    ///
+    /// # Errors
+    /// As [`Responder::seal_into`].
+    pub fn seal_in_place<R: CryptoRng + ?Sized>(self, rng: &mut R, frame: &mut [u8]) -> Result<(), Error> {
+        self.seal(rng, None, frame)
+    }
+
+    fn seal<R: CryptoRng + ?Sized>(
+        self,
+        rng: &mut R,
+        plaintext: Option<&[u8]>,
+        frame: &mut [u8],
+    ) -> Result<(), Error> {
+        let Self { sealer, profile, context, session, request, name } = &self;
+        let binding = match profile {
+            Profile::Plain => Binding::Plain,
+            Profile::Bound => Binding::Response { context, session, request: *request, name: *name },
+        };
+        sealer.seal_frame(rng, &binding, plaintext, frame).map(drop)
+    }
+}
+
+impl<A> core::fmt::Debug for Responder<'_, A> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Responder")
+            .field("session", &self.session)
+            .field("profile", &self.profile)
+            .finish_non_exhaustive()
+    }
+}
