@@ -238,6 +238,8 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {}
+impl core::error::Error for Misuse {}
+impl core::error::Error for KeyRefusal {}
 
 impl From<Malformed> for Error {
     fn from(reason: Malformed) -> Self {
