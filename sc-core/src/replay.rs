@@ -108,6 +108,16 @@ impl<S: AsRef<[IvSlot]> + AsMut<[IvSlot]>> IvSet<S> {
         }
     }
 
+    /// What [`IvSet::claim`] would say, without claiming.
+    #[must_use]
+    pub fn look(&self, claim: &IvClaim) -> ClaimVerdict {
+        match self.0.find(&claim.0) {
+            Place::Taken(earlier) => claim.verdict_against(&IvClaim(earlier)),
+            Place::Free(_) if self.len() < MAX_MESSAGES_PER_SESSION => ClaimVerdict::New,
+            Place::Free(_) | Place::None => ClaimVerdict::Exhausted,
+        }
+    }
+
     /// Claims held.
     #[must_use]
     pub fn len(&self) -> u32 {

@@ -1,0 +1,91 @@
+//! Bodies read once: capped before they are buffered, in memory that is wiped.
+
+use bytes::{Buf, Bytes};
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
+use http_body::Body;
+use http_body_util::BodyExt;
+use sc_core::code::Code;
+use sc_core::limits::{HEAD_ROOM, TAIL_ROOM};
+use zeroize::Zeroizing;
+
+use crate::server::reject::Reject;
+
+/// Most that is reserved on the word of `Content-Length` alone, in bytes.
+const MAX_TRUSTED_RESERVE: usize = 64 * 1024;
+
+/// Reads a whole request body of at most `max` bytes.
+///
+/// # Errors
+/// TOO_LARGE by the announced or the real length; INVALID_PAYLOAD if the body breaks off.
+pub(crate) async fn read<B: Body>(
+    headers: &HeaderMap,
+    body: B,
+    max: usize,
+) -> Result<Zeroizing<Vec<u8>>, Reject> {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let announced = announced.map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX));
+    if announced > max {
+        return Err(Reject::new(Code::TooLarge));
+    }
+    let mut out = Zeroizing::new(Vec::with_capacity(announced.min(MAX_TRUSTED_RESERVE)));
+    append(&mut out, body, max).await?;
+    Ok(out)
+}
+
+/// Reads a whole answer of at most `max` bytes into a frame with room for an envelope around it.
+///
+/// # Errors
+/// INTERNAL_ERROR if the answer is longer or breaks off: that is the handler's doing.
+pub(crate) async fn read_frame<B: Body>(body: B, max: usize) -> Result<Zeroizing<Vec<u8>>, Reject> {
+    let expected = usize::try_from(body.size_hint().lower()).unwrap_or(0).min(MAX_TRUSTED_RESERVE);
+    let mut frame = Zeroizing::new(Vec::with_capacity(HEAD_ROOM + expected + TAIL_ROOM));
+    frame.resize(HEAD_ROOM, 0);
+    let max = max.saturating_add(HEAD_ROOM);
+    append(&mut frame, body, max).await.map_err(|_| Reject::new(Code::InternalError))?;
+    frame.resize(frame.len().saturating_add(TAIL_ROOM), 0);
+    Ok(frame)
+}
+
+async fn append<B: Body>(out: &mut Zeroizing<Vec<u8>>, body: B, max: usize) -> Result<(), Reject> {
+    let mut body = std::pin::pin!(body);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Reject::new(Code::InvalidPayload))?;
+        let Ok(mut data) = frame.into_data() else { continue };
+        if data.remaining() > max.saturating_sub(out.len()) {
+            return Err(Reject::new(Code::TooLarge));
+        }
+        reserve(out, data.remaining());
+        while data.has_remaining() {
+            let chunk = data.chunk();
+            let len = chunk.len();
+            out.extend_from_slice(chunk);
+            data.advance(len);
+        }
+    }
+    Ok(())
+}
+
+/// Makes room, and wipes the buffer that is outgrown.
+fn reserve(out: &mut Zeroizing<Vec<u8>>, more: usize) {
+    let needed = out.len().saturating_add(more);
+    if needed > out.capacity() {
+        let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(out.capacity().saturating_mul(2))));
+        larger.extend_from_slice(out);
+        *out = larger;
+    }
+}
+
+/// Memory that is wiped when the last clone of the bytes is dropped.
+struct Wiped(Zeroizing<Vec<u8>>);
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// The buffer as bytes, without a copy; wiped when the last clone is dropped.
+pub(crate) fn into_bytes(buffer: Zeroizing<Vec<u8>>) -> Bytes {
+    Bytes::from_owner(Wiped(buffer))
+}

@@ -1,0 +1,168 @@
+//! What a server is made of, every option with its default.
+
+use std::marker::PhantomData;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use http::header::{HeaderName, HeaderValue};
+use ipnet::IpNet;
+use sc_core::limits::{DEFAULT_MAX_PLAINTEXT, DEFAULT_SESSION_TTL_MS, MAX_OVERHEAD};
+use sc_core::server::{BoundPolicy, Server};
+
+use crate::admission::Admission;
+use crate::clock::{Clock, SystemClock};
+use crate::keys::ring::KeyRing;
+use crate::rate_limit::{Limit, SlidingWindow};
+use crate::server::headers::HeaderRules;
+use crate::server::{Inner, ScServer};
+use crate::store::Store;
+
+/// Builds a [`ScServer`]. Every `with_*` states its default and unit.
+#[derive(Debug)]
+pub struct ScServerBuilder<S, A> {
+    keys: Arc<KeyRing>,
+    store: S,
+    rules: Server,
+    headers: HeaderRules,
+    admission: Admission,
+    set_up_limit: Limit,
+    clock: Arc<dyn Clock>,
+    session_ttl_ms: u64,
+    idle_timeout: u32,
+    max_plaintext: usize,
+    text_envelope: bool,
+    aead: PhantomData<fn() -> A>,
+}
+
+impl<S: Store, A> ScServerBuilder<S, A> {
+    pub(crate) fn new(keys: Arc<KeyRing>, store: S) -> Self {
+        let loopback = ["127.0.0.0/8", "::1/128"].iter().filter_map(|net| net.parse().ok()).collect();
+        Self {
+            keys,
+            store,
+            rules: Server::default(),
+            headers: HeaderRules { trusted_proxies: loopback, ..HeaderRules::default() },
+            admission: Admission::default(),
+            set_up_limit: Limit::new(60, 60_000),
+            clock: Arc::new(SystemClock),
+            session_ttl_ms: DEFAULT_SESSION_TTL_MS,
+            idle_timeout: 30 * 60,
+            max_plaintext: DEFAULT_MAX_PLAINTEXT,
+            text_envelope: false,
+            aead: PhantomData,
+        }
+    }
+
+    /// Sets the lifetime of a session, in milliseconds. Default: 24 hours.
+    #[must_use]
+    pub const fn with_session_ttl_ms(mut self, millis: u64) -> Self {
+        self.session_ttl_ms = millis;
+        self
+    }
+
+    /// Sets what clients are told of the idle timeout, in seconds; the store is what enforces it. Default: 30 minutes.
+    #[must_use]
+    pub const fn with_idle_timeout(mut self, seconds: u32) -> Self {
+        self.idle_timeout = seconds;
+        self
+    }
+
+    /// Sets the longest plaintext of a request or an answer, in bytes. Default: 1 MiB.
+    #[must_use]
+    pub fn with_max_plaintext(mut self, bytes: usize) -> Self {
+        self.max_plaintext = bytes;
+        self.rules = self.rules.with_max_plaintext(bytes);
+        self
+    }
+
+    /// Refuses type 1 envelopes. Default: accepted.
+    #[must_use]
+    pub const fn without_inline(mut self) -> Self {
+        self.rules = self.rules.without_inline();
+        self
+    }
+
+    /// Sets what the server says about the bound profile. Default: offered.
+    #[must_use]
+    pub const fn with_bound(mut self, policy: BoundPolicy) -> Self {
+        self.rules = self.rules.with_bound(policy);
+        self
+    }
+
+    /// Takes text envelopes too (PROTOCOL 7). Default: off.
+    #[must_use]
+    pub const fn with_text_envelope(mut self) -> Self {
+        self.text_envelope = true;
+        self
+    }
+
+    /// Sets how many set-ups a client address may attempt. Default: 60 in 60 seconds.
+    #[must_use]
+    pub const fn with_set_up_limit(mut self, limit: Limit) -> Self {
+        self.set_up_limit = limit;
+        self
+    }
+
+    /// Sets how many private RSA operations run at once, and how many wait. Default: one for each core, 256.
+    #[must_use]
+    pub fn with_admission(mut self, parallel: NonZeroUsize, waiting: usize) -> Self {
+        self.admission = Admission::new(parallel, waiting);
+        self
+    }
+
+    /// Requires `X-PORTAL-ACCESS-CODE` with this value. Default: not asked for.
+    #[must_use]
+    pub fn with_portal_access_code(mut self, code: HeaderValue) -> Self {
+        self.headers.portal_access_code = Some(code);
+        self
+    }
+
+    /// Requires `CF-Connecting-IP`, `Cf-Ray` and `cf-ipcountry`. Default: not asked for.
+    #[must_use]
+    pub const fn with_required_cdn_headers(mut self) -> Self {
+        self.headers.require_cdn = true;
+        self
+    }
+
+    /// Takes the client's address from this header, if the peer is a trusted proxy. Default: the peer's address.
+    #[must_use]
+    pub fn with_client_ip_header(mut self, name: HeaderName) -> Self {
+        self.headers.client_ip_header = Some(name);
+        self
+    }
+
+    /// Sets who may name the client's address. Default: loopback.
+    #[must_use]
+    pub fn with_trusted_proxies(mut self, nets: Vec<IpNet>) -> Self {
+        self.headers.trusted_proxies = nets;
+        self
+    }
+
+    /// Sets the clock, for tests. Default: the system's.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The server.
+    #[must_use]
+    pub fn build(self) -> ScServer<S, A> {
+        let inner = Inner {
+            rules: self.rules,
+            headers: self.headers,
+            keys: self.keys,
+            store: self.store,
+            admission: self.admission,
+            set_ups: SlidingWindow::default(),
+            set_up_limit: self.set_up_limit,
+            clock: self.clock,
+            session_ttl_ms: self.session_ttl_ms,
+            idle_timeout: self.idle_timeout,
+            max_body: self.max_plaintext.saturating_add(MAX_OVERHEAD),
+            max_plaintext: self.max_plaintext,
+            text_envelope: self.text_envelope,
+        };
+        ScServer { inner: Arc::new(inner), aead: PhantomData }
+    }
+}

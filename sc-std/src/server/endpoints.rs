@@ -1,0 +1,172 @@
+//! The endpoints of the channel itself: public key, session, close (PROTOCOL 4).
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, HeaderValue};
+use http::{HeaderMap, Method, Response, StatusCode};
+use sc_core::code::Code;
+use sc_core::document::{Answer, PublicKeyDocument, SessionRequest};
+use sc_core::id::{ClientHash, SessionId};
+use sc_core::provider::Aead;
+use sc_core::server::{Refusal, SetupWay};
+
+use crate::clock::rfc3339;
+use crate::server::ScServer;
+use crate::server::headers::single;
+use crate::server::reject::{OLD_SESSION_ID, Reject, SESSION_ID, json};
+use crate::store::Store;
+
+/// `GET`: the newest RSA key.
+pub const PUBLIC_KEY_PATH: &str = "/web/v1/secure-channel/public-key";
+/// `POST`: sets up a session.
+pub const SESSION_PATH: &str = "/web/v1/secure-channel/session";
+/// `POST`: closes a session.
+pub const CLOSE_PATH: &str = "/web/v1/secure-channel/session/close";
+
+/// Longest body of a session request, in bytes: two keys of 512 bytes in Base64, the longest key id with every
+/// character escaped, and white space.
+pub(crate) const MAX_SET_UP_BODY: usize = 8 * 1024;
+
+/// One of the channel's own endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    PublicKey,
+    Session,
+    Close,
+}
+
+impl Endpoint {
+    /// The endpoint of a path, if it is one.
+    pub(crate) fn of(path: &str) -> Option<Self> {
+        match path {
+            PUBLIC_KEY_PATH => Some(Self::PublicKey),
+            SESSION_PATH => Some(Self::Session),
+            CLOSE_PATH => Some(Self::Close),
+            _ => None,
+        }
+    }
+
+    /// Refuses the wrong method.
+    pub(crate) fn check_method(self, method: &Method) -> Result<(), Reject> {
+        let wanted = match self {
+            Self::PublicKey => Method::GET,
+            Self::Session | Self::Close => Method::POST,
+        };
+        if *method == wanted { Ok(()) } else { Err(Reject::new(Code::MethodNotAllowed)) }
+    }
+}
+
+impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
+    /// The answer with the newest RSA key, which may be kept until half of the overlap of two keys has passed.
+    pub(crate) fn public_key<B: From<Bytes>>(&self) -> Result<Response<B>, Reject> {
+        let info = self.inner.keys.published(self.now());
+        let internal = || Reject::new(Code::InternalError);
+        let document = PublicKeyDocument::new(
+            info.key_id.clone(),
+            &info.spki_der,
+            u32::try_from(info.bits).map_err(|_| internal())?,
+            &rfc3339(info.created_at),
+            info.expires_at.map(rfc3339).as_deref(),
+            self.inner.rules.profiles(),
+        );
+        let document = document.ok_or_else(internal)?;
+        let mut response = json(StatusCode::OK, &Answer::success(self.now().0, document));
+        let cache = format!("max-age={}", info.max_age);
+        let cache = HeaderValue::try_from(cache).map_err(|_| internal())?;
+        response.headers_mut().insert(CACHE_CONTROL, cache);
+        Ok(response)
+    }
+
+    /// Sets up a session from the body of a session request.
+    pub(crate) async fn set_up<B: From<Bytes>>(
+        &self,
+        body: &[u8],
+        client: ClientHash,
+        address: IpAddr,
+    ) -> Result<Response<B>, Reject> {
+        let request = parse(body)?;
+        let setup = self.inner.rules.set_up(&request)?;
+        let key = self.find_key(setup.key_id().as_str())?;
+        let wrapped = setup.wrapped(key.modulus_bits())?;
+        self.spend_set_up(address)?;
+        if self.inner.store.knows_wrapped(key.key_id(), &wrapped.hashes()).await? {
+            return Err(Refusal::ExchangeRepeated(SetupWay::Endpoint).into());
+        }
+        let keys = self.unwrap(&key, wrapped.request(), wrapped.response()).await?;
+        let unclaimed = setup.accept(wrapped, keys, client)?;
+        let verdict = self
+            .inner
+            .store
+            .claim_wrapped(key.key_id(), unclaimed.hashes(), key.expires_at())
+            .await?;
+        let session = unclaimed.settle(verdict, self.grant())?;
+        let answer = session.answer(Some(self.inner.idle_timeout));
+        self.create(session).await?;
+        Ok(json(StatusCode::OK, &Answer::success(self.now().0, answer)))
+    }
+
+    /// Destroys a session's keys. An unknown session is a success too.
+    pub(crate) async fn close<B: From<Bytes>>(&self, headers: &HeaderMap) -> Result<Response<B>, Reject> {
+        let (new, old) = (single(headers, &SESSION_ID)?, single(headers, &OLD_SESSION_ID)?);
+        let id = match (new, old) {
+            (Some(new), Some(old)) if new != old => return Err(Reject::invalid("header X-SC-Session-Id")),
+            (Some(id), _) | (None, Some(id)) => id,
+            (None, None) => {
+                return Err(Reject::with_message(Code::ValidationFailed, "Session ID header is required"));
+            }
+        };
+        if let Some(id) = id.to_str().ok().and_then(|text| SessionId::parse(text).ok()) {
+            self.inner.store.close(&id).await?;
+            tracing::debug!(session = ?id, "session closed");
+        }
+        Ok(json(StatusCode::OK, &Answer::success(self.now().0, serde_json::json!({ "closed": true }))))
+    }
+}
+
+/// Reads a session request; an error names the property that breaks the form, never its value.
+fn parse(body: &[u8]) -> Result<SessionRequest, Reject> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let request: SessionRequest = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        let known = ["keyId", "encReqKey", "encRespKey", "profile"];
+        match known.iter().find(|name| **name == path) {
+            Some(name) => Reject::invalid(name),
+            None => Reject::invalid("the body must be exactly keyId, encReqKey, encRespKey and, optionally, profile"),
+        }
+    })?;
+    json.end().map_err(|_| Reject::invalid("bytes after the JSON object"))?;
+    Ok(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(body: &str) -> String {
+        parse(body.as_bytes()).map(|_| "accepted".to_owned()).unwrap_or_else(|reject| format!("{reject:?}"))
+    }
+
+    #[test]
+    fn a_broken_set_up_names_its_property_and_never_its_value() {
+        let good = r#"{"keyId":"k","encReqKey":"QQ==","encRespKey":"QQ=="}"#;
+        assert_eq!(message(good), "accepted");
+        assert_eq!(message(&format!("{good} \n")), "accepted");
+        for (body, named) in [
+            (r#"{"keyId":7,"encReqKey":"QQ==","encRespKey":"QQ=="}"#, "keyId"),
+            (r#"{"keyId":"k","encReqKey":"secret!","encRespKey":"QQ=="}"#, "encReqKey"),
+            (r#"{"keyId":"k","encReqKey":"QQ==","encRespKey":null}"#, "encRespKey"),
+            (r#"{"keyId":"k","encReqKey":"QQ==","encRespKey":"QQ==","profile":"secret"}"#, "profile"),
+            (r#"{"keyId":"k","encReqKey":"QQ=="}"#, "exactly"),
+            (r#"{"keyId":"k","keyId":"k","encReqKey":"QQ==","encRespKey":"QQ=="}"#, ""),
+            (r#"{"keyId":"k","encReqKey":"QQ==","encRespKey":"QQ==","secret":1}"#, ""),
+            (r#"{"keyId":"k","encReqKey":"QQ==","encRespKey":"QQ=="}x"#, "bytes after"),
+            ("", "exactly"),
+            ("[]", "exactly"),
+        ] {
+            let said = message(body);
+            assert!(said.contains("ValidationFailed") && said.contains(named), "{body}: {said}");
+            assert!(!said.contains("secret"), "{said}");
+        }
+    }
+}

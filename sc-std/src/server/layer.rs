@@ -1,0 +1,99 @@
+//! The tower layer: what to protect, and under which message name.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use tower_layer::Layer;
+
+use crate::provider::DefaultAead;
+use crate::server::{ScServer, ScService};
+
+/// What the layer does with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Treatment {
+    /// Opened, and its answer sealed.
+    Sealed,
+    /// Passed on as it is.
+    Passed,
+}
+
+/// A predicate over requests.
+type Protects = dyn Fn(&Parts) -> bool + Send + Sync;
+
+/// Opens sealed requests and seals their answers.
+///
+/// By default everything behind the layer is protected; a plain request to it is refused. The session endpoints are
+/// answered by the layer itself, unless [`ScLayer::without_endpoints`].
+///
+/// # Examples
+/// See the crate's README and `examples/axum_server.rs`.
+pub struct ScLayer<S, A = DefaultAead> {
+    server: ScServer<S, A>,
+    rules: Arc<LayerRules>,
+}
+
+/// What one layer protects.
+#[derive(Clone)]
+pub(crate) struct LayerRules {
+    pub(crate) endpoints: bool,
+    pub(crate) name: Option<Arc<str>>,
+    protects: Option<Arc<Protects>>,
+}
+
+impl LayerRules {
+    pub(crate) fn treatment(&self, parts: &Parts) -> Treatment {
+        match &self.protects {
+            Some(protects) if !protects(parts) => Treatment::Passed,
+            _ => Treatment::Sealed,
+        }
+    }
+}
+
+impl<S, A> ScLayer<S, A> {
+    pub(crate) fn new(server: ScServer<S, A>) -> Self {
+        let rules = LayerRules { endpoints: true, name: None, protects: None };
+        Self { server, rules: Arc::new(rules) }
+    }
+
+    /// Leaves the session endpoints to others. Default: the layer answers them.
+    #[must_use]
+    pub fn without_endpoints(mut self) -> Self {
+        Arc::make_mut(&mut self.rules).endpoints = false;
+        self
+    }
+
+    /// Sets the registered name of the one message behind this layer, which the bound profile authenticates.
+    /// Default: the request's path.
+    #[must_use]
+    pub fn with_message_name(mut self, name: &str) -> Self {
+        Arc::make_mut(&mut self.rules).name = Some(Arc::from(name));
+        self
+    }
+
+    /// Protects only what the predicate says; the rest passes as it is. Default: everything.
+    #[must_use]
+    pub fn with_protected(mut self, protects: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
+        Arc::make_mut(&mut self.rules).protects = Some(Arc::new(protects));
+        self
+    }
+}
+
+impl<S, A> Clone for ScLayer<S, A> {
+    fn clone(&self) -> Self {
+        Self { server: self.server.clone(), rules: Arc::clone(&self.rules) }
+    }
+}
+
+impl<S, A> std::fmt::Debug for ScLayer<S, A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ScLayer").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+impl<T, S, A> Layer<T> for ScLayer<S, A> {
+    type Service = ScService<T, S, A>;
+
+    fn layer(&self, inner: T) -> Self::Service {
+        ScService::new(inner, self.server.clone(), Arc::clone(&self.rules))
+    }
+}

@@ -1,0 +1,160 @@
+//! The IVs that one session in memory has opened, in a set that grows; and the bound on all sets together.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use sc_core::limits::MAX_MESSAGES_PER_SESSION;
+use sc_core::replay::{ClaimVerdict, IvClaim, IvSet, IvSlot};
+
+use crate::rng::system_seeded;
+use crate::store::StoreError;
+
+/// Slots of the first set; most sessions send a handful of messages.
+const FIRST_SLOTS: usize = 8;
+/// With all sets full, a session that holds more claims than this must end; others hear BUSY (PROTOCOL 10.3).
+const MODEST_CLAIMS: u32 = 1_024;
+
+/// How many claims all sessions hold together, and how many they may.
+#[derive(Debug)]
+pub(super) struct ClaimBudget {
+    held: AtomicUsize,
+    max: usize,
+}
+
+impl ClaimBudget {
+    pub(super) const fn new(max: usize) -> Self {
+        Self { held: AtomicUsize::new(0), max }
+    }
+
+    fn take(&self) -> bool {
+        let next = |held: usize| if held < self.max { held.checked_add(1) } else { None };
+        self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
+    }
+
+    fn give_back(&self, claims: usize) {
+        let next = |held: usize| Some(held.saturating_sub(claims));
+        // Never refuses: the closure always gives a value.
+        let _ = self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+}
+
+/// The claims of one session.
+#[derive(Debug)]
+pub(super) enum Claims {
+    /// Every IV is kept. Nothing is allocated before the first message.
+    Checked(Option<Box<IvSet<Vec<IvSlot>>>>),
+    /// Messages are only counted, without the replay check.
+    Counted(u32),
+}
+
+impl Claims {
+    pub(super) const fn new(replay_check: bool) -> Self {
+        if replay_check { Self::Checked(None) } else { Self::Counted(0) }
+    }
+
+    /// Messages opened.
+    pub(super) fn opened(&self) -> u32 {
+        match self {
+            Self::Checked(set) => set.as_ref().map_or(0, |set| set.len()),
+            Self::Counted(count) => *count,
+        }
+    }
+
+    /// Claims one IV, within the budget of all sessions.
+    pub(super) fn claim(&mut self, claim: &IvClaim, budget: &ClaimBudget) -> Result<ClaimVerdict, StoreError> {
+        let set = match self {
+            Self::Counted(count) if *count >= MAX_MESSAGES_PER_SESSION => return Ok(ClaimVerdict::Exhausted),
+            Self::Counted(count) => {
+                *count = count.saturating_add(1);
+                return Ok(ClaimVerdict::New);
+            }
+            Self::Checked(set) => set,
+        };
+        let mut current = match set.take() {
+            Some(set) if set.is_crowded() => Box::new(grown(*set)),
+            Some(set) => set,
+            None => Box::new(IvSet::new(vec![IvSlot::EMPTY; FIRST_SLOTS], &mut system_seeded())),
+        };
+        // Reserved before, given back if nothing was inserted: the bound holds at every moment.
+        let reserved = budget.take();
+        let verdict = if reserved { current.claim(claim) } else { current.look(claim) };
+        if reserved && verdict != ClaimVerdict::New {
+            budget.give_back(1);
+        }
+        let modest = current.len() <= MODEST_CLAIMS;
+        *set = Some(current);
+        match (reserved, verdict) {
+            (false, ClaimVerdict::New) if modest => Err(StoreError::Full),
+            (false, ClaimVerdict::New) => Ok(ClaimVerdict::Exhausted),
+            (_, verdict) => Ok(verdict),
+        }
+    }
+
+    /// Gives the claims of an ended session back to the budget.
+    pub(super) fn release(&self, budget: &ClaimBudget) {
+        if let Self::Checked(Some(set)) = self {
+            budget.give_back(usize::try_from(set.len()).unwrap_or(usize::MAX));
+        }
+    }
+}
+
+/// The same set with twice the room.
+fn grown(set: IvSet<Vec<IvSlot>>) -> IvSet<Vec<IvSlot>> {
+    let slots = usize::try_from(set.len()).unwrap_or(usize::MAX).saturating_mul(2).max(FIRST_SLOTS * 2);
+    // Cannot refuse: there are more slots than claims.
+    set.move_to(vec![IvSlot::EMPTY; slots]).unwrap_or_else(|set| set)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(iv: u64) -> IvClaim {
+        let mut bytes = [0; IvClaim::LEN];
+        bytes[..8].copy_from_slice(&iv.to_be_bytes());
+        IvClaim::from_bytes(bytes)
+    }
+
+    #[test]
+    fn with_all_sets_full_a_modest_session_hears_busy_and_a_greedy_one_ends() {
+        let budget = ClaimBudget::new(1_500);
+        let (mut greedy, mut modest) = (Claims::new(true), Claims::new(true));
+        for iv in 0..1_400 {
+            assert_eq!(greedy.claim(&claim(iv), &budget), Ok(ClaimVerdict::New));
+        }
+        for iv in 0..100 {
+            assert_eq!(modest.claim(&claim(iv), &budget), Ok(ClaimVerdict::New));
+        }
+        assert_eq!(modest.claim(&claim(100), &budget), Err(StoreError::Full));
+        assert_eq!(modest.claim(&claim(99), &budget), Ok(ClaimVerdict::Replayed), "still known");
+        assert_eq!(greedy.claim(&claim(1_400), &budget), Ok(ClaimVerdict::Exhausted));
+        greedy.release(&budget);
+        assert_eq!(budget.held(), 100);
+        assert_eq!(modest.claim(&claim(100), &budget), Ok(ClaimVerdict::New));
+    }
+
+    #[test]
+    fn without_the_replay_check_messages_are_still_counted() {
+        let budget = ClaimBudget::new(0);
+        let mut claims = Claims::new(false);
+        for _ in 0..MAX_MESSAGES_PER_SESSION {
+            assert_eq!(claims.claim(&claim(1), &budget), Ok(ClaimVerdict::New));
+        }
+        assert_eq!(claims.claim(&claim(1), &budget), Ok(ClaimVerdict::Exhausted));
+    }
+
+    #[test]
+    fn a_set_grows_to_the_message_limit() {
+        let budget = ClaimBudget::new(1 << 24);
+        let mut claims = Claims::new(true);
+        for iv in 0..u64::from(MAX_MESSAGES_PER_SESSION) {
+            assert_eq!(claims.claim(&claim(iv), &budget), Ok(ClaimVerdict::New), "{iv}");
+        }
+        assert_eq!(claims.claim(&claim(u64::MAX), &budget), Ok(ClaimVerdict::Exhausted));
+        assert_eq!(claims.claim(&claim(7), &budget), Ok(ClaimVerdict::Replayed));
+        assert_eq!(budget.held(), 65_536);
+    }
+}

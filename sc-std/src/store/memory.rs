@@ -1,0 +1,230 @@
+//! The store of a single server: everything in this process's memory, bounded, gone with the process.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use sc_core::exchange::WrappedKeyHash;
+use sc_core::id::{KeyId, SessionId, UnixMillis};
+use sc_core::limits::MAX_LEDGER_HASHES;
+use sc_core::replay::{ClaimVerdict, IvClaim, LedgerVerdict};
+use sc_core::server::{NewSession, SessionRecord};
+
+use crate::store::claims::ClaimBudget;
+use crate::store::ledger::Ledgers;
+use crate::store::shard::Shard;
+use crate::store::{Store, StoreError};
+
+/// Shards: more than any machine has cores, so that two requests seldom meet at one lock.
+const SHARDS: usize = 64;
+
+/// Bounds and times of a [`MemoryStore`]. Every `with_*` states its default.
+#[derive(Debug, Clone)]
+pub struct MemoryStoreOptions {
+    pub(super) max_sessions: usize,
+    pub(super) max_claims: usize,
+    pub(super) max_ledger_hashes: usize,
+    pub(super) unused_ms: u64,
+    pub(super) idle_ms: u64,
+    pub(super) replay_check: bool,
+}
+
+impl Default for MemoryStoreOptions {
+    fn default() -> Self {
+        Self {
+            max_sessions: 1_000_000,
+            max_claims: 1 << 24,
+            max_ledger_hashes: MAX_LEDGER_HASHES,
+            unused_ms: 5 * 60 * 1000,
+            idle_ms: 30 * 60 * 1000,
+            replay_check: true,
+        }
+    }
+}
+
+impl MemoryStoreOptions {
+    /// Sets how many sessions live at once, at most; beyond it set-ups hear BUSY. Default: 1,000,000.
+    #[must_use]
+    pub const fn with_max_sessions(mut self, sessions: usize) -> Self {
+        self.max_sessions = sessions;
+        self
+    }
+
+    /// Sets how many IV claims all sessions hold together, at most. Default: 2^24.
+    #[must_use]
+    pub const fn with_max_claims(mut self, claims: usize) -> Self {
+        self.max_claims = claims;
+        self
+    }
+
+    /// Sets how many hashes of wrapped keys one RSA key may collect, at most. Default and most: 2^24.
+    #[must_use]
+    pub const fn with_max_ledger_hashes(mut self, hashes: usize) -> Self {
+        self.max_ledger_hashes = hashes;
+        self
+    }
+
+    /// Sets after how many milliseconds an idle session ends. Default: 30 minutes.
+    #[must_use]
+    pub const fn with_idle_ms(mut self, millis: u64) -> Self {
+        self.idle_ms = millis;
+        self
+    }
+
+    /// Sets after how many milliseconds a session that has opened no message ends. Default: 5 minutes.
+    #[must_use]
+    pub const fn with_unused_ms(mut self, millis: u64) -> Self {
+        self.unused_ms = millis;
+        self
+    }
+
+    /// Does not keep IVs: replays are not noticed. Messages are still counted. Default: kept.
+    #[must_use]
+    pub const fn without_replay_check(mut self) -> Self {
+        self.replay_check = false;
+        self
+    }
+}
+
+/// Sessions, claims and ledgers in memory.
+///
+/// # Security
+/// Session keys lie in this process's memory in the clear, as they do while a request is served. What is lost with
+/// the process: sessions (clients set up new ones) and the ledger. So RSA keys that outlive the process need a ledger
+/// that outlives it too (PROTOCOL 4.3).
+#[derive(Debug)]
+pub struct MemoryStore {
+    shards: Vec<Mutex<Shard>>,
+    hasher: RandomState,
+    live: AtomicUsize,
+    claims: ClaimBudget,
+    ledgers: Ledgers,
+    options: MemoryStoreOptions,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new(MemoryStoreOptions::default())
+    }
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new(options: MemoryStoreOptions) -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+            live: AtomicUsize::new(0),
+            claims: ClaimBudget::new(options.max_claims),
+            ledgers: Ledgers::new(options.max_ledger_hashes),
+            options,
+        }
+    }
+
+    /// Sessions held, the ended ones that were not yet swept among them.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    /// IV claims held.
+    #[must_use]
+    pub fn claims(&self) -> usize {
+        self.claims.held()
+    }
+
+    /// Destroys the keys of every session that is over, and the ledgers of RSA keys that are.
+    ///
+    /// Calls sweep a little as they go; a server calls this every few seconds so that keys do not wait for traffic.
+    pub fn purge(&self, now: UnixMillis) {
+        for shard in &self.shards {
+            let ended = lock(shard).purge(now, &self.options, &self.claims, true);
+            self.ended(ended);
+        }
+        self.ledgers.purge(now);
+    }
+
+    fn shard(&self, id: &SessionId) -> Option<MutexGuard<'_, Shard>> {
+        let hash = self.hasher.hash_one(id.to_raw());
+        let index = usize::try_from(hash % 64).unwrap_or_default();
+        self.shards.get(index).map(lock)
+    }
+
+    /// Reserves a place for one more session, so that the bound holds at every moment.
+    fn reserve(&self) -> Result<(), StoreError> {
+        let next = |live: usize| if live < self.options.max_sessions { live.checked_add(1) } else { None };
+        self.live
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
+            .map(drop)
+            .map_err(|_| StoreError::Full)
+    }
+
+    fn ended(&self, sessions: usize) {
+        self.live.fetch_sub(sessions, Ordering::Relaxed);
+    }
+}
+
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Store for MemoryStore {
+    async fn create(&self, session: NewSession, now: UnixMillis) -> Result<(), StoreError> {
+        if self.reserve().is_err() {
+            self.purge(now);
+            self.reserve()?;
+        }
+        let Some(mut shard) = self.shard(&session.id) else { return Err(StoreError::Unavailable) };
+        let ended = shard.purge(now, &self.options, &self.claims, false);
+        let created = shard.create(session, now, &self.options, &self.claims);
+        drop(shard);
+        self.ended(ended.saturating_add(usize::from(created.is_err())));
+        created
+    }
+
+    async fn find(&self, id: &SessionId, now: UnixMillis) -> Result<Option<SessionRecord>, StoreError> {
+        Ok(self.shard(id).and_then(|shard| shard.find(id, now, &self.options)))
+    }
+
+    async fn claim(
+        &self,
+        id: &SessionId,
+        claim: &IvClaim,
+        now: UnixMillis,
+    ) -> Result<Option<ClaimVerdict>, StoreError> {
+        let Some(mut shard) = self.shard(id) else { return Ok(None) };
+        shard.claim(id, claim, now, &self.options, &self.claims)
+    }
+
+    async fn close(&self, id: &SessionId) -> Result<(), StoreError> {
+        let ended = self.shard(id).is_some_and(|mut shard| shard.close(&id.to_raw(), &self.claims));
+        self.ended(usize::from(ended));
+        Ok(())
+    }
+
+    async fn close_all_of(&self, key_id: &KeyId) -> Result<(), StoreError> {
+        for shard in &self.shards {
+            let ended = lock(shard).close_all_of(key_id, &self.claims);
+            self.ended(ended);
+        }
+        Ok(())
+    }
+
+    async fn knows_wrapped(
+        &self,
+        key_id: &KeyId,
+        hashes: &[WrappedKeyHash; 2],
+    ) -> Result<bool, StoreError> {
+        Ok(self.ledgers.knows(key_id, hashes))
+    }
+
+    async fn claim_wrapped(
+        &self,
+        key_id: &KeyId,
+        hashes: &[WrappedKeyHash; 2],
+        keep_until: Option<UnixMillis>,
+    ) -> Result<LedgerVerdict, StoreError> {
+        Ok(self.ledgers.claim(key_id, hashes, keep_until))
+    }
+}

@@ -1,0 +1,112 @@
+//! What a server must remember: sessions, the IVs they have opened, the wrapped keys ever accepted.
+//!
+//! | operation | rule |
+//! |---|---|
+//! | [`Store::create`] | inserts only if the id is absent; refuses when full and never drops a live session |
+//! | [`Store::find`] | gives no session that has ended, whatever the reason |
+//! | [`Store::claim`] | checks and inserts in one atomic step, across all servers that share the store |
+//! | [`Store::close`] | destroys the keys; idempotent |
+//! | [`Store::claim_wrapped`] | atomic for each hash; the request key's hash decides |
+//!
+//! Every failure is safe: a store that cannot answer makes the server answer BUSY, never "new" (PROTOCOL 10.5).
+
+mod claims;
+mod ledger;
+mod memory;
+mod shard;
+
+use std::future::Future;
+
+use sc_core::exchange::WrappedKeyHash;
+use sc_core::id::{KeyId, SessionId, UnixMillis};
+use sc_core::replay::{ClaimVerdict, IvClaim, LedgerVerdict};
+use sc_core::server::{NewSession, SessionRecord};
+
+pub use memory::{MemoryStore, MemoryStoreOptions};
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The store holds as much as it may.
+    #[error("the store is full")]
+    Full,
+    /// A session with this id exists already.
+    #[error("the session id is taken")]
+    Taken,
+    /// The store cannot be reached.
+    #[error("the store cannot be reached")]
+    Unavailable,
+}
+
+/// Sessions, IV claims and the ledger of wrapped keys.
+///
+/// Implementations are shared by all requests; every method may be called at once from many threads.
+pub trait Store: Send + Sync + 'static {
+    /// Creates a session, together with its first claim if it has one.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], [`StoreError::Taken`], [`StoreError::Unavailable`].
+    fn create(
+        &self,
+        session: NewSession,
+        now: UnixMillis,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Finds a live session.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn find(
+        &self,
+        id: &SessionId,
+        now: UnixMillis,
+    ) -> impl Future<Output = Result<Option<SessionRecord>, StoreError>> + Send;
+
+    /// Claims the IV of a message whose tag verified, and notes that the session was used. `None`: the session has
+    /// ended meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] if all sets together hold as many claims as they may, [`StoreError::Unavailable`].
+    fn claim(
+        &self,
+        id: &SessionId,
+        claim: &IvClaim,
+        now: UnixMillis,
+    ) -> impl Future<Output = Result<Option<ClaimVerdict>, StoreError>> + Send;
+
+    /// Ends a session and destroys its keys. An unknown session is a success too.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn close(&self, id: &SessionId) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Ends every session that an RSA key has set up: the key was revoked.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn close_all_of(&self, key_id: &KeyId) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Whether either wrapped key was accepted before: a cheap look before the private operation, which decides
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn knows_wrapped(
+        &self,
+        key_id: &KeyId,
+        hashes: &[WrappedKeyHash; 2],
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Claims both wrapped keys of a set-up in the ledger of one RSA key. The ledger is kept until `keep_until`, when
+    /// the key is no longer accepted (`None`: for ever).
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn claim_wrapped(
+        &self,
+        key_id: &KeyId,
+        hashes: &[WrappedKeyHash; 2],
+        keep_until: Option<UnixMillis>,
+    ) -> impl Future<Output = Result<LedgerVerdict, StoreError>> + Send;
+}
