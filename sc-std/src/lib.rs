@@ -1,0 +1,6 @@
+//! Secure Channel v2 for services and apps: what sc-core needs around it.
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod provider;
+pub mod rng;
