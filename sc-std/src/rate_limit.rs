@@ -305,7 +305,7 @@ mod tests {
             for (who, wait) in steps {
                 now += wait;
                 let recent = accepted.iter().filter(|(other, at)| *other == who && at + window > now).count();
-                let expected = recent < count as usize;
+                let expected = u32::try_from(recent).is_ok_and(|recent| recent < count);
                 prop_assert_eq!(limit.claim(&key(who), UnixMillis(now)).is_ok(), expected);
                 if expected {
                     accepted.push((who, now));

@@ -16,7 +16,7 @@ use sc_core::text::{self, TextEnvelope};
 use zeroize::Zeroizing;
 
 use crate::keys::ring::RingKey;
-use crate::rng::system_seeded;
+use crate::rng::SystemSeeded;
 use crate::server::headers::{single, text as header_text};
 use crate::server::reject::{Reject, SESSION_ID, VERSION};
 use crate::server::{ScServer, body};
@@ -136,13 +136,13 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
         response: &[u8],
     ) -> Result<CandidateKeys, Reject> {
         let (key, request, response) = (std::sync::Arc::clone(key), request.to_vec(), response.to_vec());
-        let job = move || key.unwrap_pair(&mut system_seeded(), &request, &response);
+        let job = move || key.unwrap_pair(&mut SystemSeeded, &request, &response);
         Ok(self.inner.admission.run(job).await?)
     }
 
     pub(crate) fn grant(&self) -> Grant {
         Grant {
-            id: SessionId::draw(&mut system_seeded()),
+            id: SessionId::draw(&mut SystemSeeded),
             expires_at: self.now().plus(self.inner.session_ttl_ms),
         }
     }

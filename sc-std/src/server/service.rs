@@ -20,7 +20,7 @@ use sc_core::text;
 use tower_service::Service;
 use zeroize::Zeroizing;
 
-use crate::rng::system_seeded;
+use crate::rng::SystemSeeded;
 use crate::server::endpoints::{Endpoint, MAX_SET_UP_BODY};
 use crate::server::headers::request_id;
 use crate::server::layer::{LayerRules, Treatment};
@@ -130,7 +130,7 @@ where
             error_frame(server, &reject).await
         }
     };
-    if responder.seal_in_place(&mut system_seeded(), &mut frame).is_err() {
+    if responder.seal_in_place(&mut SystemSeeded, &mut frame).is_err() {
         // Never plaintext: a provider that cannot seal leaves nothing to send.
         return Ok(server.refuse(&Reject::new(Code::InternalError)));
     }

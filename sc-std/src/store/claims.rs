@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use sc_core::limits::MAX_MESSAGES_PER_SESSION;
 use sc_core::replay::{ClaimVerdict, IvClaim, IvSet, IvSlot};
 
-use crate::rng::system_seeded;
+use crate::rng::SystemSeeded;
 use crate::store::StoreError;
 
 /// Slots of the first set; most sessions send a handful of messages.
@@ -76,7 +76,7 @@ impl Claims {
         let mut current = match set.take() {
             Some(set) if set.is_crowded() => Box::new(grown(*set)),
             Some(set) => set,
-            None => Box::new(IvSet::new(vec![IvSlot::EMPTY; FIRST_SLOTS], &mut system_seeded())),
+            None => Box::new(IvSet::new(vec![IvSlot::EMPTY; FIRST_SLOTS], &mut SystemSeeded)),
         };
         // Reserved before, given back if nothing was inserted: the bound holds at every moment.
         let reserved = budget.take();

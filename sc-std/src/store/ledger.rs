@@ -8,7 +8,7 @@ use sc_core::id::{KeyId, UnixMillis};
 use sc_core::limits::MAX_LEDGER_HASHES;
 use sc_core::replay::{Ledger, LedgerSlot, LedgerVerdict};
 
-use crate::rng::system_seeded;
+use crate::rng::SystemSeeded;
 
 /// Slots of a new ledger.
 const FIRST_SLOTS: usize = 1_024;
@@ -53,7 +53,7 @@ impl Ledgers {
             ledgers.entry(key_id.clone()).or_insert(KeyLedger { hashes: None, keep_until });
         entry.keep_until = keep_until;
         let ledger = entry.hashes.take().unwrap_or_else(|| {
-            Ledger::new(vec![LedgerSlot::EMPTY; FIRST_SLOTS], &mut system_seeded())
+            Ledger::new(vec![LedgerSlot::EMPTY; FIRST_SLOTS], &mut SystemSeeded)
         });
         let mut ledger = if ledger.is_crowded() { grown(ledger) } else { ledger };
         let verdict = if ledger.len().saturating_add(2) > self.max_hashes {

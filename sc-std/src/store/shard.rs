@@ -138,9 +138,4 @@ impl Shard {
         }
         ended
     }
-
-    #[cfg(test)]
-    pub(super) fn deadlines(&self) -> usize {
-        self.deadlines.len()
-    }
 }
