@@ -4,9 +4,13 @@
 #[cfg(feature = "server")]
 pub mod admission;
 pub mod clock;
+#[cfg(feature = "server")]
+pub mod keys;
 pub mod message;
 pub mod provider;
 pub mod rate_limit;
 pub mod rng;
+#[cfg(feature = "server")]
+pub mod server;
 #[cfg(feature = "server")]
 pub mod store;

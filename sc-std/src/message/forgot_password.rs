@@ -34,7 +34,7 @@ impl ForgotPassword {
                 "email" => ValidationError::of("email"),
                 "." if error.inner().is_data() => ValidationError::of(member(error.inner())),
                 "." => ValidationError::of("the body is not a JSON object"),
-                other => ValidationError::of(printable(other)),
+                other => ValidationError::of(format!("unknown property {}", printable(other))),
             }
         })?;
         json.end().map_err(|_| ValidationError::of("bytes after the JSON object"))?;

@@ -43,7 +43,9 @@ pub(crate) async fn read_frame<B: Body>(body: B, max: usize) -> Result<Zeroizing
     frame.resize(HEAD_ROOM, 0);
     let max = max.saturating_add(HEAD_ROOM);
     append(&mut frame, body, max).await.map_err(|_| Reject::new(Code::InternalError))?;
-    frame.resize(frame.len().saturating_add(TAIL_ROOM), 0);
+    reserve(&mut frame, TAIL_ROOM);
+    let len = frame.len().saturating_add(TAIL_ROOM);
+    frame.resize(len, 0);
     Ok(frame)
 }
 

@@ -17,8 +17,10 @@ use crate::server::headers::HeaderRules;
 use crate::server::{Inner, ScServer};
 use crate::store::Store;
 
+/// Most client addresses that the set-up limit counts at once.
+const MAX_LIMITED_ADDRESSES: usize = 1_000_000;
+
 /// Builds a [`ScServer`]. Every `with_*` states its default and unit.
-#[derive(Debug)]
 pub struct ScServerBuilder<S, A> {
     keys: Arc<KeyRing>,
     store: S,
@@ -44,7 +46,7 @@ impl<S: Store, A> ScServerBuilder<S, A> {
             headers: HeaderRules { trusted_proxies: loopback, ..HeaderRules::default() },
             admission: Admission::default(),
             set_up_limit: Limit::new(60, 60_000),
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(SystemClock::new()),
             session_ttl_ms: DEFAULT_SESSION_TTL_MS,
             idle_timeout: 30 * 60,
             max_plaintext: DEFAULT_MAX_PLAINTEXT,
@@ -154,8 +156,7 @@ impl<S: Store, A> ScServerBuilder<S, A> {
             keys: self.keys,
             store: self.store,
             admission: self.admission,
-            set_ups: SlidingWindow::default(),
-            set_up_limit: self.set_up_limit,
+            set_ups: SlidingWindow::new(self.set_up_limit, MAX_LIMITED_ADDRESSES),
             clock: self.clock,
             session_ttl_ms: self.session_ttl_ms,
             idle_timeout: self.idle_timeout,
@@ -164,5 +165,11 @@ impl<S: Store, A> ScServerBuilder<S, A> {
             text_envelope: self.text_envelope,
         };
         ScServer { inner: Arc::new(inner), aead: PhantomData }
+    }
+}
+
+impl<S, A> std::fmt::Debug for ScServerBuilder<S, A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ScServerBuilder").field("rules", &self.rules).finish_non_exhaustive()
     }
 }

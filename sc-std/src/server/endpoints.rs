@@ -60,7 +60,9 @@ impl Endpoint {
 impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
     /// The answer with the newest RSA key, which may be kept until half of the overlap of two keys has passed.
     pub(crate) fn public_key<B: From<Bytes>>(&self) -> Result<Response<B>, Reject> {
-        let info = self.inner.keys.published(self.now());
+        let now = self.now();
+        // Without a key that is accepted, set-ups wait for the next one.
+        let info = self.inner.keys.published(now).ok_or_else(|| Reject::busy(5))?;
         let internal = || Reject::new(Code::InternalError);
         let document = PublicKeyDocument::new(
             info.key_id.clone(),
@@ -72,7 +74,7 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
         );
         let document = document.ok_or_else(internal)?;
         let mut response = json(StatusCode::OK, &Answer::success(self.now().0, document));
-        let cache = format!("max-age={}", info.max_age);
+        let cache = format!("max-age={}", info.max_age(now));
         let cache = HeaderValue::try_from(cache).map_err(|_| internal())?;
         response.headers_mut().insert(CACHE_CONTROL, cache);
         Ok(response)
@@ -88,9 +90,9 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
         let request = parse(body)?;
         let setup = self.inner.rules.set_up(&request)?;
         let key = self.find_key(setup.key_id().as_str())?;
-        let wrapped = setup.wrapped(key.modulus_bits())?;
+        let wrapped = setup.wrapped(key.info().bits)?;
         self.spend_set_up(address)?;
-        if self.inner.store.knows_wrapped(key.key_id(), &wrapped.hashes()).await? {
+        if self.inner.store.knows_wrapped(&key.info().key_id, &wrapped.hashes()).await? {
             return Err(Refusal::ExchangeRepeated(SetupWay::Endpoint).into());
         }
         let keys = self.unwrap(&key, wrapped.request(), wrapped.response()).await?;
@@ -98,7 +100,7 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
         let verdict = self
             .inner
             .store
-            .claim_wrapped(key.key_id(), unclaimed.hashes(), key.expires_at())
+            .claim_wrapped(&key.info().key_id, unclaimed.hashes(), key.info().expires_at)
             .await?;
         let session = unclaimed.settle(verdict, self.grant())?;
         let answer = session.answer(Some(self.inner.idle_timeout));

@@ -49,7 +49,7 @@ use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::keys::ring::KeyRing;
 use crate::provider::DefaultAead;
-use crate::rate_limit::{Limit, SlidingWindow, client_key};
+use crate::rate_limit::{LimitKey, SlidingWindow};
 use crate::store::Store;
 use headers::HeaderRules;
 
@@ -69,7 +69,6 @@ struct Inner<S> {
     store: S,
     admission: Admission,
     set_ups: SlidingWindow,
-    set_up_limit: Limit,
     clock: Arc<dyn Clock>,
     session_ttl_ms: u64,
     idle_timeout: u32,
@@ -124,7 +123,7 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
     fn spend_set_up(&self, client: IpAddr) -> Result<(), Reject> {
         self.inner
             .set_ups
-            .claim(&client_key(client), &self.inner.set_up_limit, self.now())
+            .claim(&LimitKey::of_address(client), self.now())
             .map_err(|retry| Reject::rate_limited(retry.seconds()))
     }
 }

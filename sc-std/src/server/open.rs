@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use http::HeaderMap;
 use sc_core::envelope::MessageType;
-use sc_core::id::{ClientHash, KeyId, MessageName, SessionId, UnixMillis};
+use sc_core::id::{ClientHash, MessageName, SessionId, UnixMillis};
 use sc_core::limits::TAIL_ROOM;
 use sc_core::provider::Aead;
 use sc_core::secret::CandidateKeys;
@@ -104,8 +104,8 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
     ) -> Result<(usize, Responder<'n, A>, Created), Reject> {
         let key = self.find_key(setup.key_id())?;
         self.spend_set_up(address)?;
-        let wrapped = setup.wrapped(key.modulus_bits())?;
-        if self.inner.store.knows_wrapped(key.key_id(), &wrapped.hashes()).await? {
+        let wrapped = setup.wrapped(key.info().bits)?;
+        if self.inner.store.knows_wrapped(&key.info().key_id, &wrapped.hashes()).await? {
             return Err(Refusal::ExchangeRepeated(SetupWay::Inline).into());
         }
         let keys = self.unwrap(&key, wrapped.request(), wrapped.response()).await?;
@@ -113,7 +113,7 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
         let verdict = self
             .inner
             .store
-            .claim_wrapped(key.key_id(), unclaimed.hashes(), key.expires_at())
+            .claim_wrapped(&key.info().key_id, unclaimed.hashes(), key.info().expires_at)
             .await?;
         let (session, opened) = unclaimed.settle(verdict, self.grant())?;
         let created = Created { id: session.id, expires_at: session.record.expires_at() };
@@ -124,7 +124,7 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
 
     /// The RSA key of that name, if it is accepted now.
     pub(crate) fn find_key(&self, key_id: &str) -> Result<std::sync::Arc<RingKey>, Reject> {
-        let key = KeyId::parse(key_id).ok().and_then(|id| self.inner.keys.find(id.as_str(), self.now()));
+        let key = self.inner.keys.find(key_id, self.now());
         key.ok_or_else(|| Refusal::KeyUnknown.into())
     }
 

@@ -30,7 +30,7 @@ pub const CLIENT_HASH: HeaderName = HeaderName::from_static("x-client-hash");
 /// `X-Request-Id`.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// `X-Secure-Channel-Session-Id`, the older name, at the close endpoint only.
-pub const OLD_SESSION_ID: HeaderName = HeaderName::from_static("x-secure-channel-session-id");
+pub(super) const OLD_SESSION_ID: HeaderName = HeaderName::from_static("x-secure-channel-session-id");
 
 /// An error answer: a code, and for some codes what the client should know.
 ///
@@ -65,13 +65,13 @@ impl Reject {
 
     /// Too many requests: try again after that many seconds.
     #[must_use]
-    pub const fn rate_limited(retry_after: u64) -> Self {
+    pub fn rate_limited(retry_after: u64) -> Self {
         Self { retry_after: Some(retry_after), ..Self::new(Code::RateLimited) }
     }
 
     /// Busy: try again after that many seconds.
     #[must_use]
-    pub const fn busy(retry_after: u64) -> Self {
+    pub fn busy(retry_after: u64) -> Self {
         Self { retry_after: Some(retry_after), ..Self::new(Code::Busy) }
     }
 

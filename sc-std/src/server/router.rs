@@ -1,0 +1,145 @@
+//! Routes for axum: each is registered as sealed, plain or exempt, and listed as such.
+//!
+//! An axum `Router` cannot be enumerated, so a forgotten route would go unnoticed. [`ScRouter`] registers and lists
+//! them, puts the channel around the sealed ones, adds the session endpoints, and answers 404 and 405 in JSON before
+//! the channel is looked at (PROTOCOL 5, 10.13).
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, any};
+use sc_core::code::Code;
+use sc_core::provider::Aead;
+
+use crate::provider::DefaultAead;
+use crate::server::endpoints::Endpoint;
+use crate::server::headers::request_id;
+use crate::server::reject::REQUEST_ID;
+use crate::server::{CLOSE_PATH, PUBLIC_KEY_PATH, Reject, SESSION_PATH, ScServer};
+use crate::store::Store;
+
+/// How a route is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RouteKind {
+    /// Only through the channel.
+    Sealed,
+    /// In the clear, on purpose: nothing confidential passes.
+    Plain,
+    /// The channel's own endpoints.
+    Channel,
+}
+
+/// Routes of one service.
+///
+/// # Examples
+/// ```
+/// use std::sync::Arc;
+///
+/// use axum::Json;
+/// use axum::routing::{get, post};
+/// use sc_std::keys::KeyRing;
+/// use sc_core::id::UnixMillis;
+/// use sc_std::server::{ScRouter, ScServer};
+/// use sc_std::store::MemoryStore;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let keys = Arc::new(KeyRing::in_memory(2048, 24 * 60 * 60 * 1000, UnixMillis(0))?);
+/// let server = ScServer::builder(keys, MemoryStore::default()).build();
+/// let app: axum::Router = ScRouter::new(server)
+///     .sealed("/echo", "echo", post(|Json(body): Json<serde_json::Value>| async { Json(body) }))
+///     .plain("/healthz", get(|| async { "ok" }))
+///     .into_router();
+/// # Ok(())
+/// # }
+/// ```
+pub struct ScRouter<S, A = DefaultAead> {
+    server: ScServer<S, A>,
+    router: Router,
+    listed: Vec<(String, RouteKind)>,
+}
+
+impl<S: Store, A: Aead + Send + Sync + 'static> ScRouter<S, A> {
+    /// A router with the session endpoints and nothing else.
+    #[must_use]
+    pub fn new(server: ScServer<S, A>) -> Self {
+        let mut router = Router::new();
+        let mut listed = Vec::new();
+        for (path, endpoint) in [
+            (PUBLIC_KEY_PATH, Endpoint::PublicKey),
+            (SESSION_PATH, Endpoint::Session),
+            (CLOSE_PATH, Endpoint::Close),
+        ] {
+            let server = server.clone();
+            let handler = move |request: Request| {
+                let server = server.clone();
+                async move { server.endpoint::<_, axum::body::Body>(endpoint, request).await }
+            };
+            router = router.route(path, any(handler));
+            listed.push((path.to_owned(), RouteKind::Channel));
+        }
+        Self { server, router, listed }
+    }
+
+    /// Adds a route that is reached only through the channel. `name` is the message's registered name, which the bound
+    /// profile authenticates.
+    #[must_use]
+    pub fn sealed(mut self, path: &str, name: &str, methods: MethodRouter) -> Self {
+        let layer = self.server.layer().without_endpoints().with_message_name(name);
+        // A route layer runs only once path and method fit, so 404 and 405 come first.
+        self.router = self.router.route(path, methods.route_layer(layer));
+        self.listed.push((path.to_owned(), RouteKind::Sealed));
+        self
+    }
+
+    /// Adds a route in the clear, on purpose.
+    #[must_use]
+    pub fn plain(mut self, path: &str, methods: MethodRouter) -> Self {
+        self.router = self.router.route(path, methods);
+        self.listed.push((path.to_owned(), RouteKind::Plain));
+        self
+    }
+
+    /// Every route and how it is reached, in the order of registration: log it at start.
+    #[must_use]
+    pub fn routes(&self) -> &[(String, RouteKind)] {
+        &self.listed
+    }
+
+    /// The routes as one axum router.
+    pub fn into_router(self) -> Router {
+        let Self { server, router, .. } = self;
+        let (missing, method) = (server.clone(), server.clone());
+        router
+            .fallback(move || async move { refuse(&missing, Code::NotFound) })
+            .method_not_allowed_fallback(move || async move { refuse(&method, Code::MethodNotAllowed) })
+            .layer(from_fn_with_state((), echo_request_id))
+    }
+}
+
+fn refuse<S: Store, A: Aead + Send + Sync + 'static>(server: &ScServer<S, A>, code: Code) -> Response {
+    server.refuse::<axum::body::Body>(&Reject::new(code))
+}
+
+/// `X-Request-Id` is echoed everywhere (PROTOCOL 10.16), and handlers see the same one.
+async fn echo_request_id(State(()): State<()>, mut request: Request, next: Next) -> Response {
+    let id = request_id(request.headers());
+    request.headers_mut().insert(REQUEST_ID, id.clone());
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
+}
+
+impl<S, A> std::fmt::Debug for ScRouter<S, A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ScRouter").field("routes", &self.listed).finish_non_exhaustive()
+    }
+}
+
+impl IntoResponse for Reject {
+    fn into_response(self) -> Response {
+        use crate::clock::{Clock, SystemClock};
+        self.to_response(SystemClock::new().now())
+    }
+}
