@@ -123,7 +123,7 @@ impl Monotonic for ManualClock {
 ///
 /// Moments after the year 9999, which that format cannot express, are written as its last one.
 #[must_use]
-pub fn to_rfc3339(moment: UnixMillis) -> String {
+pub fn rfc3339(moment: UnixMillis) -> String {
     let stamp = i64::try_from(moment.0).ok().and_then(|millis| Timestamp::from_millisecond(millis).ok());
     format!("{:.3}", stamp.unwrap_or(Timestamp::MAX))
 }
@@ -132,7 +132,7 @@ pub fn to_rfc3339(moment: UnixMillis) -> String {
 ///
 /// `None` if `text` has another form, names no offset, or lies before 1970.
 #[must_use]
-pub fn from_rfc3339(text: &str) -> Option<UnixMillis> {
+pub fn parse_rfc3339(text: &str) -> Option<UnixMillis> {
     let stamp: Timestamp = text.parse().ok()?;
     u64::try_from(stamp.as_millisecond()).ok().map(UnixMillis)
 }
@@ -143,25 +143,25 @@ mod tests {
 
     #[test]
     fn a_moment_is_written_with_three_digits_and_z() {
-        assert_eq!(to_rfc3339(UnixMillis(0)), "1970-01-01T00:00:00.000Z");
-        assert_eq!(to_rfc3339(UnixMillis(1_795_467_600_000)), "2026-11-23T21:00:00.000Z");
-        assert_eq!(to_rfc3339(UnixMillis(1_795_467_600_070)), "2026-11-23T21:00:00.070Z");
+        assert_eq!(rfc3339(UnixMillis(0)), "1970-01-01T00:00:00.000Z");
+        assert_eq!(rfc3339(UnixMillis(1_795_467_600_000)), "2026-11-23T21:00:00.000Z");
+        assert_eq!(rfc3339(UnixMillis(1_795_467_600_070)), "2026-11-23T21:00:00.070Z");
     }
 
     #[test]
     fn the_end_of_time_is_written_as_the_last_moment_of_the_format() {
-        assert!(to_rfc3339(UnixMillis(u64::MAX)).starts_with("9999-12-30T"));
-        assert_eq!(to_rfc3339(UnixMillis(u64::MAX)), to_rfc3339(UnixMillis(i64::MAX.unsigned_abs())));
+        assert!(rfc3339(UnixMillis(u64::MAX)).starts_with("9999-12-30T"));
+        assert_eq!(rfc3339(UnixMillis(u64::MAX)), rfc3339(UnixMillis(i64::MAX.unsigned_abs())));
     }
 
     #[test]
     fn reading_undoes_writing_and_takes_offsets() {
         for millis in [0, 1, 999, 1_795_467_600_123] {
-            assert_eq!(from_rfc3339(&to_rfc3339(UnixMillis(millis))), Some(UnixMillis(millis)));
+            assert_eq!(parse_rfc3339(&rfc3339(UnixMillis(millis))), Some(UnixMillis(millis)));
         }
-        assert_eq!(from_rfc3339("2026-11-24T05:00:00+08:00"), Some(UnixMillis(1_795_467_600_000)));
+        assert_eq!(parse_rfc3339("2026-11-24T05:00:00+08:00"), Some(UnixMillis(1_795_467_600_000)));
         for bad in ["", "2026-11-23", "2026-11-23T21:00:00", "1969-12-31T23:59:59Z", "now"] {
-            assert_eq!(from_rfc3339(bad), None, "{bad}");
+            assert_eq!(parse_rfc3339(bad), None, "{bad}");
         }
     }
 

@@ -2,5 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod keys;
 pub mod provider;
 pub mod rng;

@@ -5,8 +5,8 @@
 //! | `aws-lc-rs` | [`AwsLc`] | servers (the default): private RSA operations in constant-time C and assembly |
 //! | `rustcrypto` | [`RustCrypto`] | clients that want pure Rust, targets without a C compiler |
 //!
-//! The features exclude nothing: a program may use both. An HSM or a KMS implements the
-//! traits here itself.
+//! The features exclude nothing: a program may use both. An HSM or a KMS implements
+//! [`PrivateKey`](crate::keys::PrivateKey).
 
 #[cfg(feature = "aws-lc-rs")]
 mod aws_lc;
@@ -17,3 +17,16 @@ pub use self::aws_lc::{AwsLc, AwsLcAead, AwsLcPrivateKey, AwsLcPublicKey};
 pub use sc_core::provider::{Aead, KeyUnwrap, KeyWrap, Provider, ProviderError};
 #[cfg(feature = "rustcrypto")]
 pub use sc_core::rustcrypto::{Aes256GcmKey, RsaPrivateKey, RsaPublicKey, RustCrypto};
+
+/// The provider of this build: AWS-LC where the feature `aws-lc-rs` is on, else RustCrypto. Both do the same to
+/// every byte; the shared provider suite holds them to it.
+#[cfg(feature = "aws-lc-rs")]
+pub type DefaultProvider = AwsLc;
+/// The provider of this build: AWS-LC where the feature `aws-lc-rs` is on, else RustCrypto. Both do the same to
+/// every byte; the shared provider suite holds them to it.
+#[cfg(all(feature = "rustcrypto", not(feature = "aws-lc-rs")))]
+pub type DefaultProvider = RustCrypto;
+
+/// The AEAD of [`DefaultProvider`].
+#[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
+pub type DefaultAead = <DefaultProvider as Provider>::Aead;
