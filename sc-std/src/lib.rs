@@ -4,4 +4,5 @@
 pub mod clock;
 pub mod keys;
 pub mod provider;
+pub mod rate_limit;
 pub mod rng;
