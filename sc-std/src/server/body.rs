@@ -1,5 +1,7 @@
 //! Bodies read once: capped before they are buffered, in memory that is wiped.
 
+use std::time::Duration;
+
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
@@ -17,11 +19,13 @@ const MAX_TRUSTED_RESERVE: usize = 64 * 1024;
 /// Reads a whole request body of at most `max` bytes.
 ///
 /// # Errors
-/// TOO_LARGE by the announced or the real length; INVALID_PAYLOAD if the body breaks off.
+/// TOO_LARGE by the announced or the real length; INVALID_PAYLOAD if the body breaks off or takes longer than
+/// `timeout`.
 pub(crate) async fn read<B: Body>(
     headers: &HeaderMap,
     body: B,
     max: usize,
+    timeout: Duration,
 ) -> Result<Zeroizing<Vec<u8>>, Reject> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let announced = announced.map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX));
@@ -29,7 +33,8 @@ pub(crate) async fn read<B: Body>(
         return Err(Reject::new(Code::TooLarge));
     }
     let mut out = Zeroizing::new(Vec::with_capacity(announced.min(MAX_TRUSTED_RESERVE)));
-    append(&mut out, body, max).await?;
+    let late = |_| Reject::new(Code::InvalidPayload);
+    tokio::time::timeout(timeout, append(&mut out, body, max)).await.map_err(late)??;
     Ok(out)
 }
 

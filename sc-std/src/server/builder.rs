@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue};
 use ipnet::IpNet;
@@ -33,6 +34,7 @@ pub struct ScServerBuilder<S, A> {
     idle_timeout: u32,
     max_plaintext: usize,
     text_envelope: bool,
+    body_timeout: Duration,
     aead: PhantomData<fn() -> A>,
 }
 
@@ -51,6 +53,7 @@ impl<S: Store, A> ScServerBuilder<S, A> {
             idle_timeout: 30 * 60,
             max_plaintext: DEFAULT_MAX_PLAINTEXT,
             text_envelope: false,
+            body_timeout: Duration::from_secs(30),
             aead: PhantomData,
         }
     }
@@ -95,6 +98,13 @@ impl<S: Store, A> ScServerBuilder<S, A> {
     #[must_use]
     pub const fn with_text_envelope(mut self) -> Self {
         self.text_envelope = true;
+        self
+    }
+
+    /// Sets how long the body of a request may take to arrive. Default: 30 seconds.
+    #[must_use]
+    pub const fn with_body_timeout(mut self, timeout: Duration) -> Self {
+        self.body_timeout = timeout;
         self
     }
 
@@ -163,6 +173,7 @@ impl<S: Store, A> ScServerBuilder<S, A> {
             max_body: self.max_plaintext.saturating_add(MAX_OVERHEAD),
             max_plaintext: self.max_plaintext,
             text_envelope: self.text_envelope,
+            body_timeout: self.body_timeout,
         };
         ScServer { inner: Arc::new(inner), aead: PhantomData }
     }

@@ -15,6 +15,7 @@
 //! | `endpoints` | public key, session, close |
 //! | `layer`, `service` | the tower middleware |
 //! | `router` | routes as sealed or plain, for axum |
+//! | `serve` | the serving loop, for axum |
 //! | `reject` | every answer that is not sealed |
 
 mod body;
@@ -26,6 +27,8 @@ mod open;
 mod reject;
 #[cfg(feature = "axum")]
 mod router;
+#[cfg(feature = "axum")]
+pub mod serve;
 mod service;
 
 use std::marker::PhantomData;
@@ -75,6 +78,7 @@ struct Inner<S> {
     max_body: usize,
     max_plaintext: usize,
     text_envelope: bool,
+    body_timeout: std::time::Duration,
 }
 
 impl<S, A> Clone for ScServer<S, A> {

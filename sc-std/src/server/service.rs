@@ -157,7 +157,7 @@ async fn receive<'n, S: Store, A: Aead + Send + Sync + 'static, B: Body>(
     } else {
         server.inner.max_body
     };
-    let sealed = body::read(&parts.headers, sealed, max).await?;
+    let sealed = body::read(&parts.headers, sealed, max, server.inner.body_timeout).await?;
     let name = MessageName::new(name).map_err(|_| Reject::new(Code::NotFound))?;
     let opened = server.open(&parts.headers, sealed, client, client_address, name).await?;
     let session = *opened.responder.session_id();
@@ -236,7 +236,7 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
                 Endpoint::Session => {
                     let client = self.inner.headers.check(&parts.headers)?;
                     let address = self.inner.headers.client_address(&parts);
-                    let sent = body::read(&parts.headers, sent, MAX_SET_UP_BODY).await?;
+                    let sent = body::read(&parts.headers, sent, MAX_SET_UP_BODY, self.inner.body_timeout).await?;
                     self.set_up(&sent, client, address).await
                 }
             }
