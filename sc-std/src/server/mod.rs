@@ -21,6 +21,8 @@
 mod body;
 mod builder;
 mod endpoints;
+#[cfg(feature = "axum")]
+mod forgot_password;
 mod headers;
 mod layer;
 mod open;
@@ -41,6 +43,8 @@ use sc_core::server::Server;
 
 pub use builder::ScServerBuilder;
 pub use endpoints::{CLOSE_PATH, PUBLIC_KEY_PATH, SESSION_PATH};
+#[cfg(feature = "axum")]
+pub use forgot_password::ForgotPasswordEndpoint;
 pub use headers::PeerAddress;
 pub use layer::ScLayer;
 pub use reject::{CLIENT_HASH, EXPIRES_AT, IDLE_TIMEOUT, REQUEST_ID, Reject, SESSION_ID, VERSION};

@@ -1,0 +1,221 @@
+//! `scv2 serve`: the server of the protocol, with forgot-password behind it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use rand_core::Rng;
+use sc_core::server::BoundPolicy;
+use sc_std::clock::{Clock, SystemClock};
+use sc_std::keys::{KeyRing, Pkcs8};
+use sc_std::message::{EmailHashKey, ForgotPassword, Message};
+use sc_std::reset::{KnownAddresses, Outbox, ResetWorker, ResetWorkerOptions};
+use sc_std::rng::SystemSeeded;
+use sc_std::server::serve::{ServeOptions, serve};
+use sc_std::server::{ForgotPasswordEndpoint, ScRouter, ScServer};
+use sc_std::store::{MemoryStore, MemoryStoreOptions};
+use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
+use zeroize::Zeroizing;
+
+use crate::args::{BoundArg, LogFormat, ServeArgs, StoreKind};
+use crate::exit::Exit;
+
+/// How often the server looks for sessions and keys that are over.
+const HOUSEKEEPING: Duration = Duration::from_secs(5);
+
+pub(crate) async fn run(args: ServeArgs) -> Result<(), Exit> {
+    log_to_stderr(args.log_format);
+    let running = start(args).await?;
+    anstream::println!("listening on http://{}", running.address);
+    running.serve(stop_signal()).await
+}
+
+/// A server that is bound to its address.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) worker: Arc<ResetWorker>,
+    pub(crate) outbox: PathBuf,
+    listener: TcpListener,
+    router: Router,
+    server: ScServer<MemoryStore>,
+    /// A temporary outbox, which lives as long as the server.
+    _temporary: Option<tempfile::TempDir>,
+}
+
+/// Reads every file, makes every part, and binds the address.
+pub(crate) async fn start(args: ServeArgs) -> Result<Running, Exit> {
+    let now = SystemClock::new().now();
+    let keys = Arc::new(key_ring(&args, now)?);
+    let server = server(&args, keys);
+    let (temporary, outbox) = outbox_folder(&args)?;
+    let worker = Arc::new(worker(&args, &outbox)?);
+
+    // The memory store has no key of its own: hashes of e-mail addresses live as long as the process.
+    let mut store_key = Zeroizing::new([0; 32]);
+    SystemSeeded.fill_bytes(store_key.as_mut_slice());
+    let endpoint = ForgotPasswordEndpoint::new(
+        args.rate_limit,
+        args.rate_limit_email.unwrap_or(args.rate_limit),
+        EmailHashKey::derive(&store_key),
+        Arc::clone(&worker),
+    );
+    let routes = ScRouter::new(server.clone())
+        .sealed(ForgotPassword::PATH, ForgotPassword::NAME, endpoint.into_route())
+        .plain("/healthz", get(|| async { "ok\n" }));
+    for (path, kind) in routes.routes() {
+        tracing::info!(path, ?kind, "route");
+    }
+    let listener = TcpListener::bind(args.listen).await;
+    let listener = listener.map_err(|error| Exit::usage(format!("cannot listen on {}: {error}", args.listen)))?;
+    let address = listener.local_addr().map_err(|error| Exit::usage(error.to_string()))?;
+    let router = routes.into_router();
+    Ok(Running { address, worker, outbox, listener, router, server, _temporary: temporary })
+}
+
+impl Running {
+    /// Serves until `stop` completes, then finishes what is under way.
+    pub(crate) async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), Exit> {
+        let housekeeping = tokio::spawn(keep_house(self.server));
+        let served = serve(self.listener, self.router, ServeOptions::default(), stop).await;
+        housekeeping.abort();
+        self.worker.close().await;
+        served.map_err(|error| Exit::usage(error.to_string()))
+    }
+}
+
+/// Ends what is over: sessions, ledgers, RSA keys.
+async fn keep_house(server: ScServer<MemoryStore>) {
+    let clock = SystemClock::new();
+    let mut ticks = tokio::time::interval(HOUSEKEEPING);
+    loop {
+        ticks.tick().await;
+        server.store().purge(clock.now());
+        if server.keys().due(clock.now()) {
+            // A new RSA key takes a while: not on a thread that serves.
+            let (keys, now) = (Arc::clone(server.keys()), clock.now());
+            match tokio::task::spawn_blocking(move || keys.rotate_if_due(now)).await {
+                Ok(Ok(rotated)) => tracing::info!(rotated, "RSA key rotation"),
+                Ok(Err(error)) => tracing::error!(%error, "RSA key rotation failed"),
+                Err(error) => tracing::error!(%error, "RSA key rotation failed"),
+            }
+        }
+    }
+}
+
+fn key_ring(args: &ServeArgs, now: sc_core::id::UnixMillis) -> Result<KeyRing, Exit> {
+    if args.key.is_empty() {
+        let rotation = u64::try_from(args.key_rotation.as_millis()).unwrap_or(u64::MAX);
+        return KeyRing::in_memory(2048, rotation, now).map_err(|error| Exit::usage(error.to_string()));
+    }
+    tracing::warn!(
+        "an RSA key from a file outlives this process, the ledger of wrapped keys in memory does not: after a restart, \
+         recorded session set-ups can be replayed once. Let the server make its own key, or rotate the file with each \
+         start."
+    );
+    let mut keys = Vec::with_capacity(args.key.len());
+    for path in &args.key {
+        let read = Pkcs8::read(path).and_then(Pkcs8::into_aws_lc);
+        keys.push(read.map_err(|error| Exit::usage(format!("{}: {error}", path.display())))?);
+    }
+    KeyRing::from_keys(keys, now).map_err(|error| Exit::usage(error.to_string()))
+}
+
+fn server(args: &ServeArgs, keys: Arc<KeyRing>) -> ScServer<MemoryStore> {
+    let StoreKind::Memory = args.store;
+    let idle_ms = u64::try_from(args.session_idle.as_millis()).unwrap_or(u64::MAX);
+    let mut options = MemoryStoreOptions::default()
+        .with_max_sessions(args.max_sessions)
+        .with_max_claims(args.max_claims)
+        .with_idle_ms(idle_ms);
+    if args.no_replay_check {
+        tracing::warn!("the replay check is off: a recorded request can be sent again");
+        options = options.without_replay_check();
+    }
+    let bound = match args.bound {
+        BoundArg::Off => BoundPolicy::Off,
+        BoundArg::Offered => BoundPolicy::Offered,
+        BoundArg::Required => BoundPolicy::Required,
+    };
+    let mut builder = ScServer::builder(keys, MemoryStore::new(options))
+        .with_session_ttl_ms(u64::try_from(args.session_ttl.as_millis()).unwrap_or(u64::MAX))
+        .with_idle_timeout(u32::try_from(args.session_idle.as_secs()).unwrap_or(u32::MAX))
+        .with_bound(bound)
+        .with_set_up_limit(args.setup_limit)
+        .with_trusted_proxies(args.trusted_proxy.clone());
+    if args.no_inline {
+        builder = builder.without_inline();
+    }
+    if args.text_envelope {
+        builder = builder.with_text_envelope();
+    }
+    if args.require_cdn_headers {
+        builder = builder.with_required_cdn_headers();
+    }
+    if let Some(code) = &args.portal_access_code {
+        builder = builder.with_portal_access_code(code.clone());
+    }
+    if let Some(name) = &args.client_ip_header {
+        builder = builder.with_client_ip_header(name.clone());
+    }
+    builder.build()
+}
+
+/// The folder of mails, and its guard if it is temporary.
+fn outbox_folder(args: &ServeArgs) -> Result<(Option<tempfile::TempDir>, PathBuf), Exit> {
+    if let Some(folder) = &args.outbox {
+        return Ok((None, folder.clone()));
+    }
+    let temporary = tempfile::Builder::new().prefix("scv2-outbox-").tempdir();
+    let temporary = temporary.map_err(|error| Exit::usage(format!("cannot make an outbox: {error}")))?;
+    let path = temporary.path().to_owned();
+    anstream::eprintln!("scv2: mails are written to {} until the server stops", path.display());
+    Ok((Some(temporary), path))
+}
+
+fn worker(args: &ServeArgs, outbox: &std::path::Path) -> Result<ResetWorker, Exit> {
+    let accounts = match &args.users {
+        Some(path) => KnownAddresses::read(path)
+            .map_err(|error| Exit::usage(format!("{}: {error}", path.display())))?,
+        None => KnownAddresses::default(),
+    };
+    let outbox = Outbox::create(outbox)
+        .map_err(|error| Exit::usage(format!("{}: {error}", outbox.display())))?;
+    Ok(ResetWorker::start(accounts, outbox, ResetWorkerOptions::new(args.reset_url.clone())))
+}
+
+/// Logs go to standard error; `RUST_LOG` chooses, warnings by default.
+fn log_to_stderr(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => subscriber.init(),
+        LogFormat::Json => subscriber.json().init(),
+    }
+}
+
+/// Completes at SIGTERM or ctrl-c.
+async fn stop_signal() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => {
+                tokio::select! {
+                    _ = interrupt => {}
+                    _ = terminate.recv() => {}
+                }
+                return;
+            }
+            Err(error) => tracing::warn!(%error, "SIGTERM cannot be caught"),
+        }
+    }
+    #[cfg(not(unix))]
+    if interrupt.await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,97 @@
+//! The forgot-password endpoint for axum: strict request, two limits, then the same answer for everybody (PROTOCOL 6).
+//!
+//! Looking the address up and sending the mail happen after the answer, in the [`ResetWorker`]'s queue, so a known and
+//! an unknown address take the same path and the same time.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::Json;
+use axum::body::Bytes;
+use axum::http::HeaderMap;
+use axum::http::header::ACCEPT_LANGUAGE;
+use axum::routing::{MethodRouter, post};
+use sc_core::document::Answer;
+
+use crate::clock::{Clock, SystemClock};
+use crate::message::{EmailHashKey, ForgotPassword, ForgotPasswordAnswer};
+use crate::rate_limit::{Limit, LimitKey, SlidingWindow};
+use crate::reset::{ResetJob, ResetWorker};
+use crate::server::{Channel, Reject};
+
+/// Most keys that each limit counts at once.
+const MAX_LIMITED_KEYS: usize = 1_000_000;
+
+/// The endpoint: its limits, and the queue behind it.
+pub struct ForgotPasswordEndpoint {
+    by_address: SlidingWindow,
+    by_email: SlidingWindow,
+    email_key: EmailHashKey,
+    worker: Arc<ResetWorker>,
+    clock: Arc<dyn Clock>,
+}
+
+impl ForgotPasswordEndpoint {
+    /// The default of both limits: 3 requests in any 300 seconds.
+    pub const DEFAULT_LIMIT: Limit = Limit::new(3, 300_000);
+
+    /// An endpoint with its own limits for a client address and for an e-mail address, which is kept only as a hash
+    /// under `email_key`.
+    #[must_use]
+    pub fn new(
+        by_address: Limit,
+        by_email: Limit,
+        email_key: EmailHashKey,
+        worker: Arc<ResetWorker>,
+    ) -> Self {
+        Self {
+            by_address: SlidingWindow::new(by_address, MAX_LIMITED_KEYS),
+            by_email: SlidingWindow::new(by_email, MAX_LIMITED_KEYS),
+            email_key,
+            worker,
+            clock: Arc::new(SystemClock::new()),
+        }
+    }
+
+    /// Sets the clock, for tests. Default: the system's.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The endpoint as a route of [`ScRouter::sealed`](crate::server::ScRouter::sealed).
+    pub fn into_route(self) -> MethodRouter {
+        let endpoint = Arc::new(self);
+        post(move |Extension(channel): Extension<Channel>, headers: HeaderMap, body: Bytes| {
+            let endpoint = Arc::clone(&endpoint);
+            async move { endpoint.answer(&channel, &headers, &body).map(Json) }
+        })
+    }
+
+    /// Validation, room in the queue, limits; then the job is queued and everybody hears the same.
+    fn answer(
+        &self,
+        channel: &Channel,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Answer<'static, ForgotPasswordAnswer>, Reject> {
+        let request = ForgotPassword::parse(body).map_err(|error| Reject::invalid(error.property()))?;
+        // Before the limits: a request that finds no room spends nothing.
+        let place = self.worker.try_reserve().ok_or_else(|| Reject::busy(5))?;
+        let now = self.clock.now();
+        let address = LimitKey::of_address(channel.client_address);
+        let email = LimitKey::of_hash(*self.email_key.hash(&request.email).as_bytes());
+        SlidingWindow::check_and_claim((&self.by_address, &address), (&self.by_email, &email), now)
+            .map_err(|retry| Reject::rate_limited(retry.seconds()))?;
+        let language = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or("en");
+        place.send(ResetJob::new(request.email, language));
+        Ok(Answer::success(now.0, ForgotPasswordAnswer::default()))
+    }
+}
+
+impl std::fmt::Debug for ForgotPasswordEndpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ForgotPasswordEndpoint").finish_non_exhaustive()
+    }
+}
