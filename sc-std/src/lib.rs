@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod keys;
+pub mod message;
 pub mod provider;
 pub mod rate_limit;
 pub mod rng;
