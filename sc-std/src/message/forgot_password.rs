@@ -1,13 +1,13 @@
 //! Forgot password: the first protected message (PROTOCOL 6).
 
-use sc_core::retry::Repeatable;
 use serde::{Deserialize, Serialize};
 
-use crate::message::{Email, Message, ValidationError};
+use super::{Email, Message, ValidationError, strict};
 
 /// Asks for a reset link to be sent to an address.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+///
+/// Read with [`ForgotPassword::parse`] only: serde's own rules are laxer, it takes `["user@example.com"]` for one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ForgotPassword {
     /// The address. Whether it is known does not show in the answer.
     pub email: Email,
@@ -16,7 +16,7 @@ pub struct ForgotPassword {
 impl Message for ForgotPassword {
     const NAME: &'static str = "password.forgot";
     const PATH: &'static str = "/web/v1/system/auth/password/forgot";
-    const REPEATABLE: Repeatable = Repeatable::Yes;
+    const REPEATABLE: bool = true;
     type Answer = ForgotPasswordAnswer;
 }
 
@@ -27,37 +27,9 @@ impl ForgotPassword {
     /// # Errors
     /// [`ValidationError`], which names the property and never its value.
     pub fn parse(body: &[u8]) -> Result<Self, ValidationError> {
-        let text = std::str::from_utf8(body).map_err(|_| ValidationError::of("the body is not UTF-8"))?;
-        let mut json = serde_json::Deserializer::from_str(text);
-        let request = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            match error.path().to_string().as_str() {
-                "email" => ValidationError::of("email"),
-                "." if error.inner().is_data() => ValidationError::of(member(error.inner())),
-                "." => ValidationError::of("the body is not a JSON object"),
-                other => ValidationError::of(format!("unknown property {}", printable(other))),
-            }
-        })?;
-        json.end().map_err(|_| ValidationError::of("bytes after the JSON object"))?;
-        Ok(request)
+        let [email] = strict::strings(body, ["email"])?;
+        Ok(Self { email: Email::parse(&email).map_err(|_| ValidationError::of("email"))? })
     }
-}
-
-/// Which member serde found missing, twice or unknown: it says so only in words.
-fn member(error: &serde_json::Error) -> String {
-    let said = error.to_string();
-    let named = said.split('`').nth(1).unwrap_or_default();
-    for (words, what) in [("missing field", ""), ("duplicate field", ""), ("unknown field", "unknown property ")] {
-        if said.starts_with(words) {
-            return format!("{what}{}", printable(named));
-        }
-    }
-    "the body is not a JSON object with the property email".to_owned()
-}
-
-/// A name from the request, if it is short and cannot be mistaken for anything else.
-fn printable(name: &str) -> &str {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    if !name.is_empty() && name.len() <= 32 && name.chars().all(plain) { name } else { "(name not shown)" }
 }
 
 /// The answer, the same whether or not the address is known.
@@ -113,15 +85,28 @@ mod tests {
             (r#"{"email":"no address"}"#, "email"),
             (r#"{"email":"a@b"}{"#, "bytes after the JSON object"),
             (r#"{"email":"a@b"} x"#, "bytes after the JSON object"),
-            (r#"{"email":"a@b\ud800"}"#, "email"),
+            (r#"{"email":"a@b\ud800"}"#, "the body is not a JSON object"),
+            (r#"["a@b"]"#, "the body is not a JSON object"),
             ("", "the body is not a JSON object"),
-            ("[]", "email"),
-            (r#""a@b""#, "the body is not a JSON object with the property email"),
+            ("[]", "the body is not a JSON object"),
+            (r#""a@b""#, "the body is not a JSON object"),
             ("nonsense", "the body is not a JSON object"),
         ] {
             assert_eq!(property(body.as_bytes()), named, "{body}");
         }
         assert_eq!(property(b"{\"email\":\"\xff@b\"}"), "the body is not UTF-8");
+    }
+
+    #[test]
+    fn the_derived_reader_would_take_a_body_that_is_no_object() {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Derived {
+            email: String,
+        }
+        let body = br#"["a@b"]"#;
+        assert_eq!(serde_json::from_slice::<Derived>(body).unwrap().email, "a@b");
+        assert!(ForgotPassword::parse(body).is_err());
     }
 
     #[test]
@@ -136,6 +121,13 @@ mod tests {
             let said = property(body.as_bytes());
             assert!(!said.contains("secret"), "{body}: {said}");
         }
+    }
+
+    #[test]
+    fn what_a_client_writes_the_server_reads() {
+        let message = ForgotPassword { email: Email::parse("\u{e9}\\\"@example.com").unwrap() };
+        let body = serde_json::to_vec(&message).unwrap();
+        assert_eq!(ForgotPassword::parse(&body), Ok(message));
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 mod email;
 mod forgot_password;
+pub mod strict;
 
-use sc_core::retry::Repeatable;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use email::{Email, EmailHash, EmailHashKey};
+pub use email::{Email, EmailError, EmailHash, EmailHashKey};
 pub use forgot_password::{ForgotPassword, ForgotPasswordAnswer};
 
 /// A request that a client seals, and the answer it opens.
@@ -15,30 +15,29 @@ pub use forgot_password::{ForgotPassword, ForgotPasswordAnswer};
 /// # Examples
 /// A message of your own is a request type, an answer type and four lines:
 /// ```
-/// use sc_core::retry::Repeatable;
 /// use sc_std::message::Message;
 ///
-/// #[derive(serde::Serialize, serde::Deserialize)]
-/// #[serde(deny_unknown_fields)]
+/// #[derive(serde::Serialize)]
 /// struct ChangeNickname { nickname: String }
 ///
-/// #[derive(serde::Serialize, serde::Deserialize)]
+/// #[derive(serde::Deserialize)]
 /// struct Changed { success: bool }
 ///
 /// impl Message for ChangeNickname {
 ///     const NAME: &'static str = "nickname.change";
 ///     const PATH: &'static str = "/web/v1/system/profile/nickname";
-///     const REPEATABLE: Repeatable = Repeatable::Yes;
+///     const REPEATABLE: bool = true;
 ///     type Answer = Changed;
 /// }
 /// ```
+/// A server reads such a body with [`strict::strings`]: what serde derives is laxer than PROTOCOL 6.
 pub trait Message: Serialize {
     /// The registered name, which the bound profile authenticates: 1 to 255 visible ASCII characters.
     const NAME: &'static str;
     /// The path of the endpoint.
     const PATH: &'static str;
     /// Whether a client may send the message again although the server may have executed it.
-    const REPEATABLE: Repeatable;
+    const REPEATABLE: bool;
     /// `data` of the answer.
     type Answer: DeserializeOwned;
 }
