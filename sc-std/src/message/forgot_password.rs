@@ -1,5 +1,6 @@
 //! Forgot password: the first protected message (PROTOCOL 6).
 
+use sc_core::retry::Repeatable;
 use serde::{Deserialize, Serialize};
 
 use super::{Email, Message, ValidationError, strict};
@@ -16,7 +17,7 @@ pub struct ForgotPassword {
 impl Message for ForgotPassword {
     const NAME: &'static str = "password.forgot";
     const PATH: &'static str = "/web/v1/system/auth/password/forgot";
-    const REPEATABLE: bool = true;
+    const REPEATABLE: Repeatable = Repeatable::Yes;
     type Answer = ForgotPasswordAnswer;
 }
 

@@ -4,6 +4,7 @@ mod email;
 mod forgot_password;
 pub mod strict;
 
+use sc_core::retry::Repeatable;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,6 +16,7 @@ pub use forgot_password::{ForgotPassword, ForgotPasswordAnswer};
 /// # Examples
 /// A message of your own is a request type, an answer type and four lines:
 /// ```
+/// use sc_core::retry::Repeatable;
 /// use sc_std::message::Message;
 ///
 /// #[derive(serde::Serialize)]
@@ -26,7 +28,7 @@ pub use forgot_password::{ForgotPassword, ForgotPasswordAnswer};
 /// impl Message for ChangeNickname {
 ///     const NAME: &'static str = "nickname.change";
 ///     const PATH: &'static str = "/web/v1/system/profile/nickname";
-///     const REPEATABLE: bool = true;
+///     const REPEATABLE: Repeatable = Repeatable::Yes;
 ///     type Answer = Changed;
 /// }
 /// ```
@@ -37,7 +39,7 @@ pub trait Message: Serialize {
     /// The path of the endpoint.
     const PATH: &'static str;
     /// Whether a client may send the message again although the server may have executed it.
-    const REPEATABLE: bool;
+    const REPEATABLE: Repeatable;
     /// `data` of the answer.
     type Answer: DeserializeOwned;
 }

@@ -1,6 +1,6 @@
 //! The forgot-password endpoint for axum: strict request, two limits, then the same answer for everybody (PROTOCOL 6).
 //!
-//! Looking the address up and sending the mail happen after the answer, in the [`ResetWorker`]'s queue, so a known and
+//! Looking the address up and sending the mail happen after the answer, behind the [`ResetQueue`], so a known and
 //! an unknown address take the same path and the same time.
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use sc_core::document::Answer;
 use crate::clock::{Clock, SystemClock};
 use crate::message::{EmailHashKey, ForgotPassword, ForgotPasswordAnswer};
 use crate::rate_limit::{Limit, LimitKey, SlidingWindow};
-use crate::reset::{ResetJob, ResetWorker};
+use crate::reset::{Language, ResetJob, ResetQueue};
 use crate::server::{Channel, Reject};
 
 /// Most keys that each limit counts at once.
@@ -27,7 +27,7 @@ pub struct ForgotPasswordEndpoint {
     by_address: SlidingWindow,
     by_email: SlidingWindow,
     email_key: EmailHashKey,
-    worker: Arc<ResetWorker>,
+    queue: ResetQueue,
     clock: Arc<dyn Clock>,
 }
 
@@ -42,13 +42,13 @@ impl ForgotPasswordEndpoint {
         by_address: Limit,
         by_email: Limit,
         email_key: EmailHashKey,
-        worker: Arc<ResetWorker>,
+        queue: ResetQueue,
     ) -> Self {
         Self {
             by_address: SlidingWindow::new(by_address, MAX_LIMITED_KEYS),
             by_email: SlidingWindow::new(by_email, MAX_LIMITED_KEYS),
             email_key,
-            worker,
+            queue,
             clock: Arc::new(SystemClock::new()),
         }
     }
@@ -78,14 +78,14 @@ impl ForgotPasswordEndpoint {
     ) -> Result<Answer<'static, ForgotPasswordAnswer>, Reject> {
         let request = ForgotPassword::parse(body).map_err(|error| Reject::invalid(error.property()))?;
         // Before the limits: a request that finds no room spends nothing.
-        let place = self.worker.try_reserve().ok_or_else(|| Reject::busy(5))?;
+        let place = self.queue.try_reserve().map_err(|_| Reject::busy(5))?;
         let now = self.clock.now();
         let address = LimitKey::of_address(channel.client_address);
         let email = LimitKey::of_hash(*self.email_key.hash(&request.email).as_bytes());
         SlidingWindow::check_and_claim((&self.by_address, &address), (&self.by_email, &email), now)
             .map_err(|retry| Reject::rate_limited(retry.seconds()))?;
         let language = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or("en");
-        place.send(ResetJob::new(request.email, language));
+        place.send(ResetJob { email: request.email, language: Language::negotiate(language) });
         Ok(Answer::success(now.0, ForgotPasswordAnswer::default()))
     }
 }

@@ -7,8 +7,8 @@ use http::request::Parts;
 use ipnet::IpNet;
 use sc_core::code::Code;
 use sc_core::id::ClientHash;
-use uuid::Uuid;
 
+use crate::request_id::{is_request_id, random_request_id};
 use crate::server::reject::{CLIENT_HASH, REQUEST_ID, Reject, SESSION_ID, VERSION};
 
 /// The portal access code, from the proxy.
@@ -123,10 +123,9 @@ fn canonical(name: &HeaderName) -> String {
 
 /// The request's id: the caller's if it is a UUID, else a new one.
 pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
-    let given = headers.get(REQUEST_ID).filter(|value| Uuid::try_parse_ascii(value.as_bytes()).is_ok());
+    let given = headers.get(REQUEST_ID).filter(|value| is_request_id(value.as_bytes()));
     given.cloned().unwrap_or_else(|| {
-        let made = Uuid::new_v4().hyphenated().to_string();
-        HeaderValue::try_from(made).unwrap_or_else(|_| HeaderValue::from_static(""))
+        HeaderValue::try_from(random_request_id()).unwrap_or_else(|_| HeaderValue::from_static(""))
     })
 }
 
@@ -182,6 +181,6 @@ mod tests {
         let kept = request_id(&parts(&[("x-request-id", uuid)], "127.0.0.1").headers);
         assert_eq!(kept, uuid);
         let made = request_id(&parts(&[("x-request-id", "<script>")], "127.0.0.1").headers);
-        assert!(Uuid::try_parse_ascii(made.as_bytes()).is_ok());
+        assert!(is_request_id(made.as_bytes()) && made != "<script>");
     }
 }

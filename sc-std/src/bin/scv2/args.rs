@@ -114,7 +114,7 @@ pub(crate) struct ServeArgs {
     pub(crate) outbox: Option<PathBuf>,
     /// The base of the reset link.
     #[arg(long, value_name = "URL", default_value = "https://localhost/reset-password")]
-    pub(crate) reset_url: url::Url,
+    pub(crate) reset_url: String,
     /// How logs are written to standard error.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,

@@ -1,7 +1,6 @@
 //! `scv2 serve`: the server of the protocol, with forgot-password behind it.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,9 @@ use sc_core::server::BoundPolicy;
 use sc_std::clock::{Clock, SystemClock};
 use sc_std::keys::{KeyRing, Pkcs8};
 use sc_std::message::{EmailHashKey, ForgotPassword, Message};
-use sc_std::reset::{KnownAddresses, Outbox, ResetWorker, ResetWorkerOptions};
+use sc_std::reset::{
+    KnownAddresses, Outbox, ResetConfig, ResetLink, ResetStats, ResetTokens, ResetWorker,
+};
 use sc_std::rng::SystemSeeded;
 use sc_std::server::serve::{ServeOptions, serve};
 use sc_std::server::{ForgotPasswordEndpoint, ScRouter, ScServer};
@@ -31,19 +32,16 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Exit> {
     log_to_stderr(args.log_format);
     let running = start(args).await?;
     anstream::println!("listening on http://{}", running.address);
-    running.serve(stop_signal()).await
+    running.serve(stop_signal()).await.map(drop)
 }
 
 /// A server that is bound to its address.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
-    pub(crate) worker: Arc<ResetWorker>,
-    pub(crate) outbox: PathBuf,
+    worker: ResetWorker,
     listener: TcpListener,
     router: Router,
     server: ScServer<MemoryStore>,
-    /// A temporary outbox, which lives as long as the server.
-    _temporary: Option<tempfile::TempDir>,
 }
 
 /// Reads every file, makes every part, and binds the address.
@@ -51,8 +49,7 @@ pub(crate) async fn start(args: ServeArgs) -> Result<Running, Exit> {
     let now = SystemClock::new().now();
     let keys = Arc::new(key_ring(&args, now)?);
     let server = server(&args, keys);
-    let (temporary, outbox) = outbox_folder(&args)?;
-    let worker = Arc::new(worker(&args, &outbox)?);
+    let worker = worker(&args)?;
 
     // The memory store has no key of its own: hashes of e-mail addresses live as long as the process.
     let mut store_key = Zeroizing::new([0; 32]);
@@ -61,7 +58,7 @@ pub(crate) async fn start(args: ServeArgs) -> Result<Running, Exit> {
         args.rate_limit,
         args.rate_limit_email.unwrap_or(args.rate_limit),
         EmailHashKey::derive(&store_key),
-        Arc::clone(&worker),
+        worker.queue().clone(),
     );
     let routes = ScRouter::new(server.clone())
         .sealed(ForgotPassword::PATH, ForgotPassword::NAME, endpoint.into_route())
@@ -73,17 +70,18 @@ pub(crate) async fn start(args: ServeArgs) -> Result<Running, Exit> {
     let listener = listener.map_err(|error| Exit::usage(format!("cannot listen on {}: {error}", args.listen)))?;
     let address = listener.local_addr().map_err(|error| Exit::usage(error.to_string()))?;
     let router = routes.into_router();
-    Ok(Running { address, worker, outbox, listener, router, server, _temporary: temporary })
+    Ok(Running { address, worker, listener, router, server })
 }
 
 impl Running {
-    /// Serves until `stop` completes, then finishes what is under way.
-    pub(crate) async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), Exit> {
+    /// Serves until `stop` completes, then finishes what is under way, mails included.
+    pub(crate) async fn serve(self, stop: impl Future<Output = ()>) -> Result<ResetStats, Exit> {
         let housekeeping = tokio::spawn(keep_house(self.server));
         let served = serve(self.listener, self.router, ServeOptions::default(), stop).await;
         housekeeping.abort();
-        self.worker.close().await;
-        served.map_err(|error| Exit::usage(error.to_string()))
+        let mails = self.worker.close().await;
+        served.map_err(|error| Exit::usage(error.to_string()))?;
+        Ok(mails)
     }
 }
 
@@ -164,27 +162,32 @@ fn server(args: &ServeArgs, keys: Arc<KeyRing>) -> ScServer<MemoryStore> {
     builder.build()
 }
 
-/// The folder of mails, and its guard if it is temporary.
-fn outbox_folder(args: &ServeArgs) -> Result<(Option<tempfile::TempDir>, PathBuf), Exit> {
-    if let Some(folder) = &args.outbox {
-        return Ok((None, folder.clone()));
-    }
-    let temporary = tempfile::Builder::new().prefix("scv2-outbox-").tempdir();
-    let temporary = temporary.map_err(|error| Exit::usage(format!("cannot make an outbox: {error}")))?;
-    let path = temporary.path().to_owned();
-    anstream::eprintln!("scv2: mails are written to {} until the server stops", path.display());
-    Ok((Some(temporary), path))
-}
+/// The sender of reset mails.
+const FROM: &str = "Password reset <no-reply@localhost>";
+/// How long a reset link works, in milliseconds: half an hour.
+const LINK_TTL_MS: u64 = 30 * 60 * 1000;
+/// Reset tokens that wait for their users, at most.
+const MAX_TOKENS: usize = 1_000_000;
 
-fn worker(args: &ServeArgs, outbox: &std::path::Path) -> Result<ResetWorker, Exit> {
+fn worker(args: &ServeArgs) -> Result<ResetWorker, Exit> {
     let accounts = match &args.users {
         Some(path) => KnownAddresses::read(path)
             .map_err(|error| Exit::usage(format!("{}: {error}", path.display())))?,
-        None => KnownAddresses::default(),
+        None => KnownAddresses::parse("").map_err(|error| Exit::usage(error.to_string()))?,
     };
-    let outbox = Outbox::create(outbox)
-        .map_err(|error| Exit::usage(format!("{}: {error}", outbox.display())))?;
-    Ok(ResetWorker::start(accounts, outbox, ResetWorkerOptions::new(args.reset_url.clone())))
+    let outbox = match &args.outbox {
+        Some(folder) => Outbox::create(folder, FROM)
+            .map_err(|error| Exit::usage(format!("{}: {error}", folder.display())))?,
+        None => {
+            let outbox = Outbox::temporary(FROM).map_err(|error| Exit::usage(format!("outbox: {error}")))?;
+            anstream::eprintln!("scv2: mails are written to {}", outbox.folder().display());
+            outbox
+        }
+    };
+    let link = ResetLink::parse(&args.reset_url).map_err(|error| Exit::usage(format!("--reset-url: {error}")))?;
+    let tokens = Arc::new(ResetTokens::new(LINK_TTL_MS, MAX_TOKENS));
+    let clock = Arc::new(SystemClock::new());
+    Ok(ResetWorker::spawn(ResetConfig::new(link), accounts, outbox, tokens, clock))
 }
 
 /// Logs go to standard error; `RUST_LOG` chooses, warnings by default.
@@ -199,23 +202,31 @@ fn log_to_stderr(format: LogFormat) {
 
 /// Completes at SIGTERM or ctrl-c.
 async fn stop_signal() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => {
-                tokio::select! {
-                    _ = interrupt => {}
-                    _ = terminate.recv() => {}
-                }
-                return;
-            }
-            Err(error) => tracing::warn!(%error, "SIGTERM cannot be caught"),
+    let interrupt = async {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            tracing::warn!(%error, "ctrl-c cannot be caught");
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate() => {}
+    }
+}
+
+#[cfg(unix)]
+async fn terminate() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => drop(terminate.recv().await),
+        Err(error) => {
+            tracing::warn!(%error, "SIGTERM cannot be caught");
+            std::future::pending::<()>().await;
         }
     }
-    #[cfg(not(unix))]
-    if interrupt.await.is_err() {
-        std::future::pending::<()>().await;
-    }
+}
+
+#[cfg(not(unix))]
+async fn terminate() {
+    std::future::pending::<()>().await;
 }

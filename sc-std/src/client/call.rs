@@ -1,0 +1,236 @@
+//! One call: a session, a sealed request, its answer, and what to do when the server refuses (PROTOCOL 4.3, 5).
+
+use std::sync::Arc;
+
+use http::Uri;
+use http::response::Parts;
+use sc_core::code::Code;
+use sc_core::error::{Error, Misuse};
+use sc_core::id::MessageName;
+use sc_core::retry::{Attempts, Recovery, Refused, Repeatable};
+use sc_core::session::Session;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tracing::debug;
+use zeroize::Zeroizing;
+
+use super::error::{ClientError, ErrorAnswer, MessageError, SetUpError};
+use super::headers::new_session;
+use super::sessions::{ClientProvider, Obtained, Sessions, SetUpRight};
+use super::set_up::{code_of, ensure_key};
+use super::wire::{PlainAnswer, Received, Verdict, Wire, Within};
+use crate::rng::SystemSeeded;
+
+/// Most turns of one call: the first, one with a new session, one with a new key, and some for sessions that end
+/// between being found and being used.
+const MAX_TURNS: u8 = 6;
+
+/// A message on its way.
+#[derive(Clone)]
+pub(crate) struct Outgoing<'m> {
+    pub(crate) uri: Uri,
+    pub(crate) name: MessageName<'m>,
+    pub(crate) plaintext: &'m [u8],
+}
+
+/// What one turn of a call came to.
+enum Turn {
+    /// The opened answer of a success.
+    Done(Zeroizing<Vec<u8>>),
+    /// The session ended before the message was sent.
+    Unsent,
+    /// The message was refused in a way that is worth another try.
+    Refused,
+}
+
+/// Sends one message and gives the opened answer, which is a success.
+pub(crate) async fn exchange<P: ClientProvider>(
+    wire: &Wire,
+    sessions: &Sessions<P>,
+    message: Outgoing<'_>,
+    repeatable: Repeatable,
+) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+    let mut attempts = Attempts::new(repeatable);
+    // Once the message has been sent, a failure must not say that it was not.
+    let mut no_session: fn(SetUpError) -> ClientError = ClientError::SetUp;
+    for _ in 0..MAX_TURNS {
+        let turn = match sessions.obtain(wire, &mut attempts).await.map_err(no_session)? {
+            Obtained::Session(session) => within(wire, sessions, &session, &message, &mut attempts).await?,
+            Obtained::First(right) => first(wire, right, &message, &mut attempts, no_session).await?,
+        };
+        match turn {
+            Turn::Done(answer) => return Ok(answer),
+            Turn::Unsent => {}
+            Turn::Refused => no_session = ClientError::NotRepeated,
+        }
+    }
+    // Sessions that end faster than they can be used.
+    Err(no_session(SetUpError::Core(Error::Expired)))
+}
+
+/// Sends in a session, as a type 2 envelope.
+async fn within<P: ClientProvider>(
+    wire: &Wire,
+    sessions: &Sessions<P>,
+    session: &Arc<Session<P>>,
+    message: &Outgoing<'_>,
+    attempts: &mut Attempts,
+) -> Result<Turn, ClientError> {
+    let mut sealed = vec![0; Session::<P>::sealed_len(message.plaintext.len())];
+    let now = sessions.now();
+    let pending =
+        match session.seal_into(&mut SystemSeeded, now, message.name, message.plaintext, &mut sealed) {
+            Ok(pending) => pending,
+            // It ended since it was found; nothing was sent.
+            Err(Error::Expired | Error::Exhausted | Error::Misuse(Misuse::Closed)) => {
+                sessions.drop_session(session);
+                return Ok(Turn::Unsent);
+            }
+            Err(error) => return Err(ClientError::Message(MessageError::Core(error))),
+        };
+    let received = wire
+        .sealed(message.uri.clone(), Within::Session(session.id()), sealed)
+        .await
+        .map_err(ClientError::Transport)?;
+    match received {
+        Received::Sealed(parts, mut body) => {
+            let opened = pending.open(&mut body).map_err(|_| ClientError::NotOpened)?;
+            judge(&parts, opened).map(Turn::Done)
+        }
+        Received::Plain(plain) => {
+            let answer = plain_refusal(plain)?;
+            let code = code_of(&answer);
+            if code == Code::SessionNotFound {
+                sessions.drop_session(session);
+            }
+            let recovery = attempts.after(Refused::Message, code);
+            debug!(%code, ?recovery, "a message was refused");
+            recover(recovery, answer)
+        }
+    }
+}
+
+/// Sends with the keys, as a type 1 envelope, while everybody else waits for the session (PROTOCOL 4.2).
+async fn first<P: ClientProvider>(
+    wire: &Wire,
+    mut right: SetUpRight<'_, P>,
+    message: &Outgoing<'_>,
+    attempts: &mut Attempts,
+    no_session: fn(SetUpError) -> ClientError,
+) -> Result<Turn, ClientError> {
+    debug!(way = "inline", "setting up a session");
+    let backoff = right.backoff();
+    if let Err(error) = ensure_key(wire, &mut right.machine, right.sessions, backoff).await {
+        right.fail(error.clone());
+        return Err(no_session(error));
+    }
+    let refused_by_core = |error| ClientError::Message(MessageError::Core(error));
+    let len = right.machine.first_sealed_len(message.plaintext.len()).map_err(refused_by_core)?;
+    let mut sealed = vec![0; len];
+    let awaiting = right
+        .machine
+        .begin_inline(&mut SystemSeeded, message.name, message.plaintext, &mut sealed)
+        .map_err(refused_by_core)?;
+    // The session is at least as old as the request for it.
+    let asked_at = right.sessions.now();
+    let received = match wire.sealed(message.uri.clone(), Within::First, sealed).await {
+        Ok(received) => received,
+        Err(error) => {
+            right.fail(SetUpError::Transport(error.clone()));
+            return Err(ClientError::Transport(error));
+        }
+    };
+    match received {
+        Received::Sealed(parts, mut body) => {
+            let status = parts.status.as_u16();
+            let (id, lifetime) = new_session(&parts.headers).ok_or(ClientError::Unreadable { status })?;
+            let (session, opened) =
+                awaiting.open(id, lifetime, asked_at, &mut body).map_err(|_| ClientError::NotOpened)?;
+            right.succeed(session);
+            judge(&parts, opened).map(Turn::Done)
+        }
+        Received::Plain(plain) => {
+            let answer = plain_refusal(plain)?;
+            let code = code_of(&answer);
+            let recovery = attempts.after(Refused::First, code);
+            debug!(%code, ?recovery, "the first message was refused");
+            if code == Code::InvalidKeyId {
+                right.machine.forget_key();
+            } else if concerns_everybody(code) {
+                right.fail(SetUpError::Refused(Arc::clone(&answer)));
+            }
+            recover(recovery, answer)
+        }
+    }
+}
+
+/// Whether a refusal of the first message says something about the set-up, not only about this message: then all
+/// who wait for the session share it, instead of asking one after the other.
+const fn concerns_everybody(code: Code) -> bool {
+    matches!(code, Code::Busy | Code::RateLimited | Code::PermissionDenied | Code::InternalError)
+}
+
+/// The error answer in a plain answer, or the error that a plain answer is.
+fn plain_refusal(plain: PlainAnswer) -> Result<Arc<ErrorAnswer>, ClientError> {
+    match plain {
+        PlainAnswer::Error(answer) => Ok(answer),
+        PlainAnswer::Other { status, retry_after } => Err(ClientError::Unprotected { status, retry_after }),
+    }
+}
+
+fn recover(recovery: Recovery, answer: Arc<ErrorAnswer>) -> Result<Turn, ClientError> {
+    match recovery {
+        Recovery::NewSession | Recovery::NewKey => Ok(Turn::Refused),
+        Recovery::MaybeExecuted => Err(ClientError::MaybeExecuted { answer }),
+        Recovery::GiveUp => Err(ClientError::Refused { answer }),
+    }
+}
+
+/// Tells success from error in an opened answer. The JSON decides, since nothing authenticates the HTTP status.
+fn judge(parts: &Parts, opened: &[u8]) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+    let status = parts.status.as_u16();
+    // The form in which 204, 205 and 304 arrive (PROTOCOL 10.9).
+    if opened.is_empty() && parts.status.is_success() {
+        return Ok(Zeroizing::new(Vec::new()));
+    }
+    let verdict = Verdict::read(opened).ok_or(ClientError::Unreadable { status })?;
+    if verdict.success {
+        return Ok(Zeroizing::new(opened.to_vec()));
+    }
+    let answer = Arc::new(verdict.into_answer(parts.status, &parts.headers, true, opened));
+    Err(match answer.known_code() {
+        Some(Code::RateLimited) => ClientError::RateLimited { retry_after: answer.retry_after(), answer },
+        Some(Code::ValidationFailed) => ClientError::Validation { message: answer.message().into(), answer },
+        _ => ClientError::Server { answer },
+    })
+}
+
+/// `data` of an opened success. No body, no `data` and `null` are the same.
+pub(crate) fn data<T: DeserializeOwned>(opened: &[u8]) -> Option<T> {
+    #[derive(Deserialize)]
+    struct Opened<T> {
+        #[serde(default = "Option::default")]
+        data: Option<T>,
+    }
+    let data = match opened {
+        [] => None,
+        json => serde_json::from_slice::<Opened<T>>(json).ok()?.data,
+    };
+    data.or_else(|| serde_json::from_str("null").ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_data_is_null() {
+        for json in ["", "{}", r#"{"data":null}"#] {
+            assert_eq!(data::<()>(json.as_bytes()), Some(()), "{json}");
+            assert_eq!(data::<u8>(json.as_bytes()), None, "{json}");
+            assert_eq!(data::<Option<u8>>(json.as_bytes()), Some(None), "{json}");
+        }
+        assert_eq!(data::<u8>(br#"{"data":7,"more":1}"#), Some(7));
+        assert_eq!(data::<u8>(br#"{"data":"7"}"#), None);
+    }
+}

@@ -1,0 +1,84 @@
+//! The client after a refusal: which messages are sent again, and how often.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod client_support;
+
+use client_support::{FORGOT, Fake, PAY, PUBLIC_KEY, Pay, SESSION, forgot, refuse_with};
+use sc_core::code::Code;
+use sc_std::client::{ClientError, SetUpWay};
+
+const BOTH_WAYS: [SetUpWay; 2] = [SetUpWay::Endpoint, SetUpWay::Inline];
+
+#[tokio::test]
+async fn a_repeatable_message_survives_the_loss_of_its_session() {
+    for way in BOTH_WAYS {
+        let fake = Fake::new();
+        let client = fake.client().with_set_up(way).build().unwrap();
+        for round in 1..=5 {
+            client.call(&forgot("a@example.com")).await.unwrap();
+            assert_eq!(fake.executed().len(), round);
+            fake.forget_sessions();
+        }
+        assert_eq!(fake.count(PUBLIC_KEY), 1, "the key is still fresh");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_is_lost_again_and_again_ends_in_an_error() {
+    let fake = Fake::new();
+    fake.on(FORGOT, |_, _| Some(refuse_with(Code::SessionNotFound)));
+    let client = fake.client().build().unwrap();
+    let error = client.call(&forgot("a@example.com")).await.unwrap_err();
+    assert!(matches!(error, ClientError::Refused { .. }) && error.may_have_executed(), "{error:?}");
+    assert_eq!((fake.count(FORGOT), fake.count(SESSION)), (2, 2), "once more, in a new session");
+}
+
+#[tokio::test]
+async fn a_message_that_is_not_repeatable_is_never_sent_twice() {
+    let fake = Fake::new();
+    let client = fake.client().build().unwrap();
+    client.call(&Pay { amount: 1 }).await.unwrap();
+    fake.forget_sessions();
+    let error = client.call(&Pay { amount: 2 }).await.unwrap_err();
+    assert!(matches!(error, ClientError::MaybeExecuted { .. }) && error.may_have_executed(), "{error:?}");
+    assert_eq!(fake.count(PAY), 2);
+    assert!(client.call(&Pay { amount: 3 }).await.is_ok(), "the next one finds a new session");
+
+    let fake = Fake::new();
+    let client = fake.client().with_set_up(SetUpWay::Inline).build().unwrap();
+    fake.on(PAY, |_, _| Some(refuse_with(Code::InvalidKeyId)));
+    let error = client.call(&Pay { amount: 1 }).await.unwrap_err();
+    assert!(matches!(error, ClientError::MaybeExecuted { .. }), "{error:?}");
+    assert_eq!(fake.count(PAY), 1);
+}
+
+#[tokio::test]
+async fn no_new_session_after_a_lost_one_says_that_the_message_may_have_been_executed() {
+    let fake = Fake::new();
+    let client = fake.client().build().unwrap();
+    client.call(&forgot("a@example.com")).await.unwrap();
+    fake.forget_sessions();
+    fake.on(SESSION, |_, _| Some(refuse_with(Code::PermissionDenied)));
+    let error = client.call(&forgot("a@example.com")).await.unwrap_err();
+    assert!(matches!(error, ClientError::NotRepeated(_)) && error.may_have_executed(), "{error:?}");
+}
+
+#[tokio::test]
+async fn after_invalid_key_id_the_key_is_fetched_again_once() {
+    for way in BOTH_WAYS {
+        let fake = Fake::new();
+        let client = fake.client().with_set_up(way).build().unwrap();
+        client.call(&forgot("a@example.com")).await.unwrap();
+        fake.set(|state| state.published = 1);
+        fake.forget_sessions();
+        client.call(&forgot("a@example.com")).await.unwrap();
+        assert_eq!(fake.count(PUBLIC_KEY), 2, "{way:?}");
+
+        let fake = Fake::new();
+        let refusing = if way == SetUpWay::Inline { FORGOT } else { SESSION };
+        fake.on(refusing, |_, _| Some(refuse_with(Code::InvalidKeyId)));
+        let client = fake.client().with_set_up(way).build().unwrap();
+        assert!(client.call(&forgot("a@example.com")).await.is_err());
+        assert_eq!((fake.count(PUBLIC_KEY), fake.count(refusing)), (2, 2), "{way:?}");
+    }
+}
