@@ -31,14 +31,13 @@ pub type DefaultProvider = RustCrypto;
 #[cfg(any(feature = "aws-lc-rs", feature = "rustcrypto"))]
 pub type DefaultAead = <DefaultProvider as Provider>::Aead;
 
-/// Stands where a default would stand in a build without a provider; is none, so that its use does not compile.
 #[cfg(not(any(feature = "aws-lc-rs", feature = "rustcrypto")))]
-#[derive(Debug)]
-#[allow(clippy::exhaustive_enums, reason = "has no value")]
-pub enum NoProvider {}
-/// No provider: name one of your own.
+mod none;
+#[cfg(not(any(feature = "aws-lc-rs", feature = "rustcrypto")))]
+pub use self::none::NoProvider;
+/// No provider is in this build: name one of your own.
 #[cfg(not(any(feature = "aws-lc-rs", feature = "rustcrypto")))]
 pub type DefaultProvider = NoProvider;
-/// No provider: name an AEAD of your own.
+/// No provider is in this build: name an AEAD of your own.
 #[cfg(not(any(feature = "aws-lc-rs", feature = "rustcrypto")))]
 pub type DefaultAead = NoProvider;

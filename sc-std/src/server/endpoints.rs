@@ -134,7 +134,9 @@ fn parse(body: &[u8]) -> Result<SessionRequest, Reject> {
         let known = ["keyId", "encReqKey", "encRespKey", "profile"];
         match known.iter().find(|name| **name == path) {
             Some(name) => Reject::invalid(name),
-            None => Reject::invalid("the body must be exactly keyId, encReqKey, encRespKey and, optionally, profile"),
+            None => Reject::invalid(
+                "the body must be exactly keyId, encReqKey, encRespKey and, optionally, profile",
+            ),
         }
     })?;
     json.end().map_err(|_| Reject::invalid("bytes after the JSON object"))?;

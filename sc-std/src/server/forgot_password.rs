@@ -38,12 +38,7 @@ impl ForgotPasswordEndpoint {
     /// An endpoint with its own limits for a client address and for an e-mail address, which is kept only as a hash
     /// under `email_key`.
     #[must_use]
-    pub fn new(
-        by_address: Limit,
-        by_email: Limit,
-        email_key: EmailHashKey,
-        queue: ResetQueue,
-    ) -> Self {
+    pub fn new(by_address: Limit, by_email: Limit, email_key: EmailHashKey, queue: ResetQueue) -> Self {
         Self {
             by_address: SlidingWindow::new(by_address, MAX_LIMITED_KEYS),
             by_email: SlidingWindow::new(by_email, MAX_LIMITED_KEYS),

@@ -92,7 +92,10 @@ fn peer_address(parts: &Parts) -> IpAddr {
 }
 
 /// One header, or none. Equal repetitions count as one; two that differ are refused.
-pub(crate) fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h HeaderValue>, Reject> {
+pub(crate) fn single<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'h HeaderValue>, Reject> {
     let mut values = headers.get_all(name).iter();
     let first = values.next();
     if values.any(|other| Some(other) != first) {

@@ -236,7 +236,8 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
                 Endpoint::Session => {
                     let client = self.inner.headers.check(&parts.headers)?;
                     let address = self.inner.headers.client_address(&parts);
-                    let sent = body::read(&parts.headers, sent, MAX_SET_UP_BODY, self.inner.body_timeout).await?;
+                    let sent =
+                        body::read(&parts.headers, sent, MAX_SET_UP_BODY, self.inner.body_timeout).await?;
                     self.set_up(&sent, client, address).await
                 }
             }

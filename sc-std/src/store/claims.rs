@@ -64,7 +64,11 @@ impl Claims {
     }
 
     /// Claims one IV, within the budget of all sessions.
-    pub(super) fn claim(&mut self, claim: &IvClaim, budget: &ClaimBudget) -> Result<ClaimVerdict, StoreError> {
+    pub(super) fn claim(
+        &mut self,
+        claim: &IvClaim,
+        budget: &ClaimBudget,
+    ) -> Result<ClaimVerdict, StoreError> {
         let set = match self {
             Self::Counted(count) if *count >= MAX_MESSAGES_PER_SESSION => return Ok(ClaimVerdict::Exhausted),
             Self::Counted(count) => {

@@ -49,12 +49,12 @@ impl Ledgers {
         keep_until: Option<UnixMillis>,
     ) -> LedgerVerdict {
         let mut ledgers = self.lock();
-        let entry =
-            ledgers.entry(key_id.clone()).or_insert(KeyLedger { hashes: None, keep_until });
+        let entry = ledgers.entry(key_id.clone()).or_insert(KeyLedger { hashes: None, keep_until });
         entry.keep_until = keep_until;
-        let ledger = entry.hashes.take().unwrap_or_else(|| {
-            Ledger::new(vec![LedgerSlot::EMPTY; FIRST_SLOTS], &mut SystemSeeded)
-        });
+        let ledger = entry
+            .hashes
+            .take()
+            .unwrap_or_else(|| Ledger::new(vec![LedgerSlot::EMPTY; FIRST_SLOTS], &mut SystemSeeded));
         let mut ledger = if ledger.is_crowded() { grown(ledger) } else { ledger };
         let verdict = if ledger.len().saturating_add(2) > self.max_hashes {
             if ledger.contains_any(hashes) { LedgerVerdict::Repeated } else { LedgerVerdict::Full }

@@ -211,11 +211,7 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn knows_wrapped(
-        &self,
-        key_id: &KeyId,
-        hashes: &[WrappedKeyHash; 2],
-    ) -> Result<bool, StoreError> {
+    async fn knows_wrapped(&self, key_id: &KeyId, hashes: &[WrappedKeyHash; 2]) -> Result<bool, StoreError> {
         Ok(self.ledgers.knows(key_id, hashes))
     }
 

@@ -123,7 +123,8 @@ impl Shard {
         let (mut ended, mut looked_at) = (0_usize, 0);
         while all || looked_at < PURGE_STEP {
             looked_at += 1;
-            let Some(Reverse((due, id))) = self.deadlines.peek().copied().filter(|Reverse((due, _))| *due <= now)
+            let Some(Reverse((due, id))) =
+                self.deadlines.peek().copied().filter(|Reverse((due, _))| *due <= now)
             else {
                 break;
             };

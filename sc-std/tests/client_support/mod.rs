@@ -179,6 +179,16 @@ impl Fake {
         UnixMillis(START + u64::try_from(self.started.elapsed().as_millis()).unwrap())
     }
 
+    /// Answers a request; `None` if a hook lets it hang.
+    pub(crate) fn respond(&self, request: &Request<Bytes>) -> Option<Response<Bytes>> {
+        let response = self.handle(request);
+        let path = request.uri().path().strip_prefix("/prefix").unwrap();
+        match self.hooks.lock().unwrap().get_mut(path) {
+            Some(hook) => hook(request, response),
+            None => Some(response),
+        }
+    }
+
     fn handle(&self, request: &Request<Bytes>) -> Response<Bytes> {
         let path = request.uri().path().strip_prefix("/prefix").unwrap_or(request.uri().path()).to_owned();
         let mut state = self.state.lock().unwrap();
@@ -360,16 +370,7 @@ impl Transport for Fake {
         }
         tokio::time::sleep(delay).await;
         tokio::task::yield_now().await;
-        let response = self.handle(&request);
-        let hooked = {
-            let mut hooks = self.hooks.lock().unwrap();
-            let path = request.uri().path().strip_prefix("/prefix").unwrap();
-            match hooks.get_mut(path) {
-                Some(hook) => hook(&request, response),
-                None => Some(response),
-            }
-        };
-        match hooked {
+        match self.respond(&request) {
             Some(response) => Ok(response),
             None => std::future::pending().await,
         }

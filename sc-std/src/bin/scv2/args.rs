@@ -1,262 +1,130 @@
-//! The command line.
+//! The commands, and what several of them read from the command line.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use http::header::{HeaderName, HeaderValue};
-use ipnet::IpNet;
-use sc_std::rate_limit::Limit;
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand};
+use zeroize::Zeroizing;
 
-/// Secure Channel v2: a server, a client, and tools for envelopes.
-#[derive(Debug, Parser)]
-#[command(name = "scv2", version, about, arg_required_else_help = true)]
-pub(crate) struct Args {
+use crate::exit::Failure;
+use crate::{call, hex, input, inspect, keygen, open, seal, serve};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXIT_CODES: &str = "Exit codes:
+  0  done
+  1  the peer answered with an error (its JSON is on standard output), or an envelope does not open
+  2  wrong usage, or an input that is malformed
+  3  the peer could not be reached or understood";
+
+/// Secure Channel v2: requests and answers that only the application can read, inside of TLS
+#[derive(Parser)]
+#[command(name = "scv2", version, styles = STYLES, after_help = EXIT_CODES)]
+#[command(arg_required_else_help = true, subcommand_required = true)]
+pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Shows the whole protocol at work: a server and a client over a real loopback socket.
+    /// Shows the whole protocol at work: a server and a client over a real loopback socket
     Demo,
-    /// Makes an RSA key for a server.
-    Keygen(KeygenArgs),
-    /// Serves the session endpoints and forgot-password.
-    Serve(Box<ServeArgs>),
-    /// Asks a server for a password reset, through the channel.
-    ForgotPassword(ForgotPasswordArgs),
-    /// Calls any protected endpoint through the channel.
-    Call(CallArgs),
-    /// Shows the fields of an envelope. Never needs a key.
-    Inspect(InspectArgs),
-    /// Seals standard input into an envelope on standard output.
-    Seal(SealArgs),
-    /// Opens an envelope on standard input; nothing is written unless it opens.
-    Open(OpenArgs),
+    Keygen(keygen::Options),
+    Serve(Box<serve::Options>),
+    ForgotPassword(call::ForgotPasswordOptions),
+    Call(call::CallOptions),
+    Inspect(inspect::Options),
+    Seal(seal::Options),
+    Open(open::Options),
 }
 
-#[derive(Debug, ClapArgs)]
-pub(crate) struct KeygenArgs {
-    /// Size of the modulus: 2048, 3072 or 4096.
-    #[arg(long, default_value_t = 2048)]
-    pub(crate) bits: usize,
-    /// The file to create, PKCS#8 PEM with mode 0600. An existing file is not overwritten.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: PathBuf,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct ServeArgs {
-    /// Where to listen; port 0 picks a free one.
-    #[arg(long, default_value = "127.0.0.1:18020")]
-    pub(crate) listen: SocketAddr,
-    /// An RSA key, PKCS#8 PEM; repeatable, the last one is published. Without it a key is made in memory.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) key: Vec<PathBuf>,
-    /// How often a key that was made in memory is replaced.
-    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = duration, conflicts_with = "key")]
-    pub(crate) key_rotation: Duration,
-    /// Where sessions live.
-    #[arg(long, value_enum, default_value_t = StoreKind::Memory)]
-    pub(crate) store: StoreKind,
-    /// The absolute lifetime of a session.
-    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = duration)]
-    pub(crate) session_ttl: Duration,
-    /// After how long without a message a session ends.
-    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = duration)]
-    pub(crate) session_idle: Duration,
-    /// Sessions alive at once; beyond it set-ups are refused with BUSY.
-    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
-    pub(crate) max_sessions: usize,
-    /// IVs remembered for all sessions together.
-    #[arg(long, value_name = "N", default_value_t = 1 << 24)]
-    pub(crate) max_claims: usize,
-    /// Does not notice replayed requests.
-    #[arg(long)]
-    pub(crate) no_replay_check: bool,
-    /// Refuses set-ups by a type 1 envelope.
-    #[arg(long)]
-    pub(crate) no_inline: bool,
-    /// What is said of the bound profile.
-    #[arg(long, value_enum, default_value_t = BoundArg::Offered)]
-    pub(crate) bound: BoundArg,
-    /// Takes text envelopes too.
-    #[arg(long)]
-    pub(crate) text_envelope: bool,
-    /// Forgot-password requests of one client address, and of one e-mail address unless --rate-limit-email.
-    #[arg(long, value_name = "COUNT/SECONDSs", default_value = "3/300s")]
-    pub(crate) rate_limit: Limit,
-    /// Forgot-password requests for one e-mail address.
-    #[arg(long, value_name = "COUNT/SECONDSs")]
-    pub(crate) rate_limit_email: Option<Limit>,
-    /// Session set-ups attempted from one client address.
-    #[arg(long, value_name = "COUNT/SECONDSs", default_value = "60/60s")]
-    pub(crate) setup_limit: Limit,
-    /// Takes the client's address from this header, when a trusted proxy sends it.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) client_ip_header: Option<HeaderName>,
-    /// Who may name the client's address; repeatable.
-    #[arg(long, value_name = "CIDR", default_values = ["127.0.0.0/8", "::1/128"])]
-    pub(crate) trusted_proxy: Vec<IpNet>,
-    /// Requires X-PORTAL-ACCESS-CODE with this value.
-    #[arg(long, value_name = "CODE", value_parser = header_value)]
-    pub(crate) portal_access_code: Option<HeaderValue>,
-    /// Requires CF-Connecting-IP, Cf-Ray and cf-ipcountry.
-    #[arg(long)]
-    pub(crate) require_cdn_headers: bool,
-    /// The known e-mail addresses, one a line.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) users: Option<PathBuf>,
-    /// Where mails are written as .eml files. Default: a temporary folder, named on standard error.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) outbox: Option<PathBuf>,
-    /// The base of the reset link.
-    #[arg(long, value_name = "URL", default_value = "https://localhost/reset-password")]
-    pub(crate) reset_url: String,
-    /// How logs are written to standard error.
-    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
-    pub(crate) log_format: LogFormat,
-}
-
-/// Where sessions live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum StoreKind {
-    /// In this process.
-    Memory,
-}
-
-/// What a server says of the bound profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum BoundArg {
-    /// Not offered.
-    Off,
-    /// Offered beside plain.
-    Offered,
-    /// Required.
-    Required,
-}
-
-/// How logs look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-/// What every client command takes.
-#[derive(Debug, ClapArgs)]
-pub(crate) struct ServerArgs {
-    /// The server, for example http://127.0.0.1:18020
-    #[arg(long, value_name = "URL")]
-    pub(crate) base_url: String,
-    /// Sets the session up by the first request itself.
-    #[arg(long)]
-    pub(crate) inline: bool,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct ForgotPasswordArgs {
-    #[command(flatten)]
-    pub(crate) server: ServerArgs,
-    /// The address that the reset link is for.
-    #[arg(long)]
-    pub(crate) email: String,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct CallArgs {
-    #[command(flatten)]
-    pub(crate) server: ServerArgs,
-    /// The path of the endpoint.
-    #[arg(long)]
-    pub(crate) path: String,
-    /// The request, as JSON.
-    #[arg(long)]
-    pub(crate) json: String,
-    /// A header more; repeatable.
-    #[arg(long, value_name = "N: V", value_parser = header)]
-    pub(crate) header: Vec<(HeaderName, HeaderValue)>,
-    /// The profile. Default: bound where offered if the message has a registered name, else plain.
-    #[arg(long, value_enum)]
-    pub(crate) profile: Option<ProfileArg>,
-    /// The message's registered name, which the bound profile authenticates. Default: that of a known path, else the
-    /// path.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) message: Option<String>,
-}
-
-/// Which profile a client uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ProfileArg {
-    /// Always plain.
-    Plain,
-    /// Bound, or an error.
-    Bound,
-    /// Bound where the server offers it.
-    Auto,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct InspectArgs {
-    /// The envelope. Default: standard input.
-    pub(crate) file: Option<PathBuf>,
-    /// Prints JSON for machines.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, ClapArgs)]
+/// Where a session key comes from.
+#[derive(Args)]
 #[group(required = true, multiple = false)]
-pub(crate) struct KeyArgs {
-    /// The AES-256 key, 64 hex digits. Everybody who lists this machine's processes can read it: prefer --key-file.
+pub(crate) struct KeyOptions {
+    /// The session key: 64 hex digits. Anybody on this machine can read it in the list of processes; prefer
+    /// --key-file
     #[arg(long, value_name = "HEX")]
-    pub(crate) key: Option<String>,
-    /// A file with the key in hex; - reads the first line of standard input.
-    #[arg(long, value_name = "FILE|-")]
-    pub(crate) key_file: Option<PathBuf>,
+    key: Option<String>,
+    /// A file with the session key as 64 hex digits; "-": the first line of standard input, before the rest
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
 }
 
-#[derive(Debug, ClapArgs)]
-pub(crate) struct SealArgs {
-    #[command(flatten)]
-    pub(crate) key: KeyArgs,
-    /// The type of the envelope: 2 (request) or 129 (answer).
-    #[arg(long = "type", value_name = "2|129", default_value_t = 2)]
-    pub(crate) kind: u8,
-    /// A fixed IV, 24 hex digits, to reproduce test vectors. Never for anything else.
-    #[arg(long, value_name = "HEX")]
-    pub(crate) iv: Option<String>,
+/// A session key, and what came by standard input.
+type KeyAndInput = (Zeroizing<[u8; 32]>, Zeroizing<Vec<u8>>);
+
+impl KeyOptions {
+    /// Reads the key, and all of standard input behind it, at most `max` bytes.
+    pub(crate) fn read_with_input(self, max: usize) -> Result<KeyAndInput, Failure> {
+        // The longest first line that is a key, with a carriage return.
+        const LINE: usize = 66;
+        if let Some(text) = self.key.map(Zeroizing::new) {
+            anstream::eprintln!("warning: --key is visible in the list of processes; use --key-file");
+            return Ok((hex::key(&text)?, input::stdin(max)?));
+        }
+        match self.key_file {
+            Some(file) if file.as_os_str() != "-" => {
+                let text = input::file(&file, 4096)?;
+                Ok((hex::key(&String::from_utf8_lossy(&text))?, input::stdin(max)?))
+            }
+            _ => {
+                let mut all = input::stdin(max.saturating_add(LINE))?;
+                let end = all.iter().position(|byte| *byte == b'\n').unwrap_or(all.len());
+                let key = hex::key(&String::from_utf8_lossy(all.get(..end).unwrap_or_default()))?;
+                // Without a line end, the key was all there is.
+                let rest = end.saturating_add(1).min(all.len());
+                all.drain(..rest);
+                Ok((key, all))
+            }
+        }
+    }
 }
 
-#[derive(Debug, ClapArgs)]
-pub(crate) struct OpenArgs {
-    #[command(flatten)]
-    pub(crate) key: KeyArgs,
-    /// The type of the envelope: 2 (request) or 129 (answer).
-    #[arg(long = "type", value_name = "2|129", default_value_t = 2)]
-    pub(crate) kind: u8,
+/// The two types that one session key seals or opens.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// Type 2, under the request key.
+    Request,
+    /// Type 129, under the response key.
+    Response,
 }
 
-/// A duration like 90s, 30m, 24h; not zero.
-fn duration(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if duration < Duration::from_secs(1) { Err("at least one second".to_owned()) } else { Ok(duration) }
+impl Direction {
+    /// Reads `--type`.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "2" => Ok(Self::Request),
+            "129" => Ok(Self::Response),
+            "1" => {
+                Err("type 1 carries wrapped keys: only a client with the server's public key makes one (see \
+                        call --inline), and only the server's private key opens one"
+                    .to_owned())
+            }
+            _ => Err("2 (request) or 129 (answer)".to_owned()),
+        }
+    }
 }
 
-fn header_value(text: &str) -> Result<HeaderValue, String> {
-    let mut value = HeaderValue::from_str(text).map_err(|_| "not the value of a header".to_owned())?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
-    let (name, value) = text.split_once(':').ok_or("a header is written 'Name: value'")?;
-    let name = name.trim().parse().map_err(|_| "not the name of a header".to_owned())?;
-    Ok((name, header_value(value.trim())?))
+/// Reads a duration like `500ms`, `90s`, `30m` or `24h`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(digits).unwrap_or_default();
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60 * 1000,
+        "h" => 60 * 60 * 1000,
+        _ => return Err("a number and a unit: ms, s, m or h, as in 90s".to_owned()),
+    };
+    let duration = number.parse::<u64>().ok().and_then(|number| number.checked_mul(millis));
+    duration.map(Duration::from_millis).ok_or_else(|| "a number and a unit, as in 90s".to_owned())
 }
 
 #[cfg(test)]
@@ -267,15 +135,16 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Args::command().debug_assert();
+        Cli::command().debug_assert();
     }
 
     #[test]
-    fn durations_and_headers_are_read() {
+    fn durations_have_a_unit() {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("24h"), Ok(Duration::from_secs(86_400)));
-        assert!(duration("0s").is_err() && duration("soon").is_err());
-        assert!(header("X-A: b: c").is_ok_and(|(name, value)| name == "x-a" && value == "b: c"));
-        assert!(header("no colon").is_err() && header("a b: c").is_err());
+        for bad in ["", "90", "s", "-1s", "1.5s", "90 s", "99999999999999999999h", "18446744073709551615h"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -8,25 +8,25 @@ use sc_core::code::Code;
 use sc_std::client::{ClientError, ScClient, SetUpWay};
 use sc_std::message::{Email, ForgotPassword, ForgotPasswordAnswer};
 
-use crate::args::{Args, Command};
-use crate::exit::Exit;
+use crate::args::{Cli, Command};
+use crate::exit::{Failure, with_causes};
 use crate::serve;
 use wire::Recorder;
 
 const KNOWN: &str = "alice@example.com";
 const UNKNOWN: &str = "nobody@example.com";
 
-pub(crate) async fn run() -> Result<(), Exit> {
-    let folder = tempfile::tempdir().map_err(|error| Exit::usage(error.to_string()))?;
+pub(crate) async fn run() -> Result<(), Failure> {
+    let folder = tempfile::tempdir().map_err(|error| Failure::Usage(with_causes(&error)))?;
     let users = folder.path().join("users.txt");
     let outbox = folder.path().join("outbox");
-    std::fs::write(&users, format!("{KNOWN}\n")).map_err(|error| Exit::usage(error.to_string()))?;
+    std::fs::write(&users, format!("{KNOWN}\n")).map_err(|error| Failure::Usage(with_causes(&error)))?;
 
     let mut demo = Demo { checks: Vec::new() };
     title("Secure Channel v2: what an edge proxy sees, and what it cannot read");
 
     step(1, "The server makes an RSA key and listens on a free loopback port");
-    let Command::Serve(args) = Args::parse_from([
+    let Command::Serve(args) = Cli::parse_from([
         "scv2".as_ref(),
         "serve".as_ref(),
         "--listen=127.0.0.1:0".as_ref(),
@@ -37,7 +37,7 @@ pub(crate) async fn run() -> Result<(), Exit> {
     ])
     .command
     else {
-        return Err(Exit::usage("the demo's own command line is wrong"));
+        return Err(Failure::Usage("the demo's own command line is wrong".to_owned()));
     };
     let running = serve::start(*args).await?;
     let url = format!("http://{}", running.address);
@@ -67,25 +67,34 @@ struct Demo {
 
 impl Demo {
     /// Everything between the start of the server and its end.
-    async fn sessions(&mut self, url: &str) -> Result<(), Exit> {
-        let recorder = Recorder::new().map_err(|error| Exit::usage(error.to_string()))?;
+    async fn sessions(&mut self, url: &str) -> Result<(), Failure> {
+        let recorder = Recorder::new().map_err(|error| Failure::Usage(with_causes(&error)))?;
         let client = ScClient::builder(url)
             .with_client_hash("demo-device-fingerprint")
             .with_transport(recorder.clone())
             .build()
-            .map_err(|error| Exit::usage(error.to_string()))?;
+            .map_err(|error| Failure::Usage(with_causes(&error)))?;
 
-        step(2, "The client fetches the server's key, wraps two AES-256 keys under it, and sends a sealed request");
+        step(
+            2,
+            "The client fetches the server's key, wraps two AES-256 keys under it, and sends a sealed request",
+        );
         let known = self.ask(&client, &recorder, KNOWN).await?;
         self.check("the answer for the known address opened", known.is_some());
 
-        step(3, "The same session again, for an address without an account: no key exchange, the same answer");
+        step(
+            3,
+            "The same session again, for an address without an account: no key exchange, the same answer",
+        );
         let unknown = self.ask(&client, &recorder, UNKNOWN).await?;
-        self.check("the answer for the unknown address is the same, byte for byte", known == unknown && known.is_some());
+        self.check(
+            "the answer for the unknown address is the same, byte for byte",
+            known == unknown && known.is_some(),
+        );
         self.check("both answers have the same size on the wire", recorder.equal_answers());
 
         step(4, "A captured request is sent again, bit for bit");
-        let replayed = recorder.replay_last().await.map_err(|error| Exit::unreachable(error.to_string()))?;
+        let replayed = recorder.replay_last().await.map_err(|error| Failure::Peer(with_causes(&error)))?;
         self.check("the replay is refused", replayed.as_deref() == Some(Code::Replayed.as_str()));
 
         step(5, "A second device sets up its session inline: keys and first request in one envelope");
@@ -94,15 +103,18 @@ impl Demo {
             .with_transport(recorder.clone())
             .with_set_up(SetUpWay::Inline)
             .build()
-            .map_err(|error| Exit::usage(error.to_string()))?;
+            .map_err(|error| Failure::Usage(with_causes(&error)))?;
         let third = self.ask(&inline, &recorder, KNOWN).await?;
         self.check("the inline request was answered", third == known);
 
         step(6, "The fourth request within 300 seconds");
         let refused = self.ask(&client, &recorder, KNOWN).await;
         match refused {
-            Ok(None) => self.check("the fourth request is refused by the rate limit, and the refusal is sealed", true),
-            _ => self.check("the fourth request is refused by the rate limit, and the refusal is sealed", false),
+            Ok(None) => {
+                self.check("the fourth request is refused by the rate limit, and the refusal is sealed", true)
+            }
+            _ => self
+                .check("the fourth request is refused by the rate limit, and the refusal is sealed", false),
         }
         for client in [client, inline] {
             let closed = client.close().await;
@@ -118,9 +130,9 @@ impl Demo {
         client: &ScClient,
         recorder: &Recorder,
         address: &str,
-    ) -> Result<Option<ForgotPasswordAnswer>, Exit> {
+    ) -> Result<Option<ForgotPasswordAnswer>, Failure> {
         say(&format!("plaintext   {{\"email\":\"{address}\"}}"));
-        let email = Email::parse(address).map_err(|error| Exit::usage(error.to_string()))?;
+        let email = Email::parse(address).map_err(|error| Failure::Usage(with_causes(&error)))?;
         let answered = client.call(&ForgotPassword { email }).await;
         recorder.show();
         match answered {
@@ -154,12 +166,12 @@ impl Demo {
         self.checks.push((what.to_owned(), right));
     }
 
-    fn failed(&self) -> Exit {
+    fn failed(&self) -> Failure {
         let wrong = self.checks.iter().filter(|(_, right)| !right).count();
-        Exit::refused(format!("{wrong} of {} checks did not come out right", self.checks.len()))
+        Failure::Refused(format!("{wrong} of {} checks did not come out right", self.checks.len()))
     }
 
-    fn summary(&self) -> Result<(), Exit> {
+    fn summary(&self) -> Result<(), Failure> {
         title("Summary");
         for (what, right) in &self.checks {
             mark(what, *right);

@@ -1,40 +1,56 @@
-//! How the program ends: the exit codes of its interface, and one line on standard error.
+//! How a command fails: the exit code, and one line on standard error.
 
+use std::error::Error;
+use std::io;
 use std::process::ExitCode;
 
-/// Why the program does not end with 0.
+/// Why a command did not do what it was asked to.
 #[derive(Debug)]
-pub(crate) struct Exit {
-    code: u8,
-    message: Option<String>,
+pub(crate) enum Failure {
+    /// 1: the peer answered with an error, or an envelope does not open.
+    Refused(String),
+    /// 2: wrong usage or a bad input.
+    Usage(String),
+    /// 3: the peer cannot be reached or understood.
+    Peer(String),
+    /// Nobody reads standard output any more; not our failure.
+    NobodyReads,
 }
 
-impl Exit {
-    /// 1: the peer answered with an error, which is on standard output already.
-    pub(crate) const fn peer_error() -> Self {
-        Self { code: 1, message: None }
-    }
-
-    /// 1: something was refused, and here is why.
-    pub(crate) fn refused(message: impl Into<String>) -> Self {
-        Self { code: 1, message: Some(message.into()) }
-    }
-
-    /// 2: wrong usage or a bad input file.
-    pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { code: 2, message: Some(message.into()) }
-    }
-
-    /// 3: the peer could not be reached or understood.
-    pub(crate) fn unreachable(message: impl Into<String>) -> Self {
-        Self { code: 3, message: Some(message.into()) }
-    }
-
-    /// Says why, and gives the code.
+impl Failure {
+    /// Says why, on standard error.
     pub(crate) fn report(self) -> ExitCode {
-        if let Some(message) = self.message {
-            anstream::eprintln!("scv2: {message}");
-        }
-        ExitCode::from(self.code)
+        let (code, why) = match self {
+            Self::Refused(why) => (1, why),
+            Self::Usage(why) => (2, why),
+            Self::Peer(why) => (3, why),
+            Self::NobodyReads => return ExitCode::SUCCESS,
+        };
+        let style = anstyle::AnsiColor::Red.on_default().bold();
+        anstream::eprintln!("{style}error:{style:#} {why}");
+        ExitCode::from(code)
     }
+
+    /// Judges an error of writing to standard output.
+    pub(crate) fn of_output(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::NobodyReads,
+            _ => Self::Usage(format!("cannot write: {error}")),
+        }
+    }
+}
+
+/// An error with all its causes, each told once.
+pub(crate) fn with_causes(error: &dyn Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !told.contains(&text) {
+            told.push_str(": ");
+            told.push_str(&text);
+        }
+        cause = error.source();
+    }
+    told
 }

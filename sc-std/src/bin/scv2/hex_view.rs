@@ -1,128 +1,167 @@
-//! An envelope as a table: offset, size, field, first bytes in hex, meaning.
+//! An envelope laid out as a table: offset, size, field, hex, meaning. Needs no key.
 
-use std::fmt::Write as _;
+use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use sc_core::envelope::{Envelope, Exchange, MessageType, Profile, Sealed};
-use serde::Serialize;
+use sc_core::envelope::{Envelope, Exchange, ParseOptions, Profile, Sealed, VERSION_BOUND};
+use sc_core::error::Malformed;
+use sc_core::limits::{HEADER_LEN, IV_LEN, TAG_LEN};
+use serde_json::{Value, json};
 
-/// Bytes shown of a long field.
-const SHOWN: usize = 16;
+use crate::hex;
 
-/// One field of an envelope.
-#[derive(Debug, Serialize)]
-pub(crate) struct Row {
-    pub(crate) offset: usize,
-    pub(crate) size: usize,
-    pub(crate) field: &'static str,
-    /// All bytes, in hex.
-    pub(crate) hex: String,
-    pub(crate) meaning: String,
+/// Longest run of bytes that the table shows whole.
+const WHOLE: usize = 16;
+
+/// What a field is for; decides its colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Header,
+    Length,
+    KeyId,
+    WrappedKey,
+    Iv,
+    Ciphertext,
+    Tag,
 }
 
-/// The rows of a parsed envelope, front to back.
-pub(crate) fn rows(bytes: &[u8], envelope: &Envelope<'_>) -> Vec<Row> {
-    let mut table = Table { bytes, at: 0, rows: Vec::new() };
-    let version = bytes.get(2).copied().unwrap_or_default();
-    table.push("magic", 2, "SC".to_owned());
-    table.push("version", 1, if version & 0x80 == 0 { "2".to_owned() } else { "2, bound profile".to_owned() });
-    table.push("type", 1, type_name(envelope.message_type()).to_owned());
-    match envelope {
-        Envelope::KeyExchange(exchange, sealed) => {
-            table.push_exchange(exchange);
-            table.push_sealed(sealed);
+impl Part {
+    const fn style(self) -> Style {
+        match self {
+            Self::Header => AnsiColor::Cyan.on_default(),
+            Self::Length => Style::new().dimmed(),
+            Self::KeyId => AnsiColor::Yellow.on_default(),
+            Self::WrappedKey => AnsiColor::Magenta.on_default(),
+            Self::Iv => AnsiColor::Blue.on_default(),
+            Self::Ciphertext => AnsiColor::Red.on_default(),
+            Self::Tag => AnsiColor::Green.on_default(),
         }
-        Envelope::SessionData(sealed) | Envelope::ResponseData(sealed) => table.push_sealed(sealed),
-    }
-    table.rows
-}
-
-/// The name of a type as the protocol writes it.
-pub(crate) const fn type_name(kind: MessageType) -> &'static str {
-    match kind {
-        MessageType::KeyExchange => "1 KEY_EXCHANGE",
-        MessageType::SessionData => "2 SESSION_DATA",
-        MessageType::ResponseData => "129 RESPONSE_DATA",
     }
 }
 
-struct Table<'a> {
+/// One field.
+#[derive(Debug)]
+struct Row<'a> {
+    offset: usize,
+    field: &'static str,
     bytes: &'a [u8],
-    at: usize,
-    rows: Vec<Row>,
+    meaning: String,
+    part: Part,
 }
 
-impl Table<'_> {
-    fn push(&mut self, field: &'static str, size: usize, meaning: String) {
-        let end = self.at.saturating_add(size);
-        let hex = to_hex(self.bytes.get(self.at..end).unwrap_or_default());
-        self.rows.push(Row { offset: self.at, size, field, hex, meaning });
-        self.at = end;
+/// One envelope, field by field.
+#[derive(Debug)]
+pub(crate) struct View<'a> {
+    bytes: &'a [u8],
+    kind: u8,
+    name: &'static str,
+    profile: Option<Profile>,
+    rows: Vec<Row<'a>>,
+}
+
+impl<'a> View<'a> {
+    /// Lays an envelope out.
+    pub(crate) fn of(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let envelope = Envelope::parse(bytes, &ParseOptions::default())?;
+        let kind = envelope.message_type().to_byte();
+        let (name, what) = match envelope {
+            Envelope::KeyExchange(..) => ("KEY_EXCHANGE", "both session keys, and the first request"),
+            Envelope::SessionData(_) => ("SESSION_DATA", "a request"),
+            Envelope::ResponseData(_) => ("RESPONSE_DATA", "an answer"),
+        };
+        let mut view = Self { bytes, kind, name, profile: None, rows: Vec::new() };
+        view.put("magic", 2, Part::Header, "\"SC\"".to_owned());
+        let version = match bytes.get(2) {
+            Some(&VERSION_BOUND) => "2, in the bound profile",
+            _ => "2",
+        };
+        view.put("version", 1, Part::Header, version.to_owned());
+        view.put("type", 1, Part::Header, format!("{kind} {name}: {what}"));
+        if let Envelope::KeyExchange(exchange, _) = &envelope {
+            view.profile = Some(exchange.profile());
+            view.put_exchange(exchange);
+        }
+        view.put_sealed(envelope.sealed());
+        Ok(view)
     }
 
-    fn push_exchange(&mut self, exchange: &Exchange<'_>) {
-        let key_id = exchange.key_id();
-        let wrapped = exchange.encrypted_request_key().len();
-        let rsa = format!("RSA-{} OAEP-SHA-256", wrapped.saturating_mul(8));
-        self.push("keyIdLen", 1, key_id.len().to_string());
-        self.push("keyId", key_id.len(), key_id.to_owned());
-        self.push("reqKeyLen", 2, wrapped.to_string());
-        self.push("encryptedReqKey", wrapped, rsa.clone());
-        self.push("respKeyLen", 2, wrapped.to_string());
-        self.push("encryptedRespKey", wrapped, rsa);
-        if exchange.profile() == Profile::Bound {
-            // The head is authenticated as a whole: say so where it ends.
-            if let Some(row) = self.rows.last_mut() {
-                row.meaning.push_str("; all up to here is associated data");
-            }
+    fn put_exchange(&mut self, exchange: &Exchange<'_>) {
+        let id_len = exchange.key_id().len();
+        self.put("keyIdLen", 1, Part::Length, format!("{id_len} bytes follow"));
+        self.put("keyId", id_len, Part::KeyId, format!("RSA key \"{}\"", exchange.key_id()));
+        for (len_field, field, key, whose) in [
+            ("reqKeyLen", "encryptedReqKey", exchange.encrypted_request_key(), "request"),
+            ("respKeyLen", "encryptedRespKey", exchange.encrypted_response_key(), "response"),
+        ] {
+            let (len, bits) = (key.len(), key.len().saturating_mul(8));
+            self.put(len_field, 2, Part::Length, format!("{len} bytes follow"));
+            self.put(field, len, Part::WrappedKey, format!("the {whose} key under RSA-OAEP-{bits}"));
         }
     }
 
-    fn push_sealed(&mut self, sealed: &Sealed<'_>) {
+    fn put_sealed(&mut self, sealed: &Sealed<'_>) {
         let len = sealed.ciphertext().len();
-        self.push("IV", 12, "AES-256-GCM nonce".to_owned());
-        self.push("ciphertext", len, format!("{len} bytes of plaintext, unreadable"));
-        self.push("tag", 16, "authenticates everything".to_owned());
+        self.put("IV", IV_LEN, Part::Iv, "the nonce of AES-256-GCM".to_owned());
+        self.put("ciphertext", len, Part::Ciphertext, format!("{len} bytes of plaintext, sealed"));
+        self.put("tag", TAG_LEN, Part::Tag, "authenticates the plaintext".to_owned());
+    }
+
+    /// Adds the next field.
+    fn put(&mut self, field: &'static str, size: usize, part: Part, meaning: String) {
+        let offset = self.rows.last().map_or(0, |row| row.offset.saturating_add(row.bytes.len()));
+        let bytes = self.bytes.get(offset..offset.saturating_add(size)).unwrap_or_default();
+        self.rows.push(Row { offset, field, bytes, meaning, part });
+    }
+
+    /// Writes the table, coloured by field; a stream of `anstream` leaves the colours out where they do not belong.
+    pub(crate) fn write_table(&self, out: &mut impl Write) -> io::Result<()> {
+        let bold = Style::new().bold();
+        let (offset, size, field, hex) = ("offset", "size", "field", "hex");
+        writeln!(out, "{bold}{offset:>7}  {size:>7}  {field:<16}  {hex:<34}  meaning{bold:#}")?;
+        for Row { offset, field, bytes, meaning, part } in &self.rows {
+            let (style, size, hex) = (part.style(), bytes.len(), shortened(bytes));
+            writeln!(out, "{offset:>7}  {size:>7}  {style}{field:<16}  {hex:<34}{style:#}  {meaning}")?;
+        }
+        let overhead = self.bytes.len().saturating_sub(self.plaintext_len());
+        writeln!(out, "{} bytes, {overhead} of them overhead", self.bytes.len())
+    }
+
+    /// The same for machines, every field in full.
+    pub(crate) fn to_json(&self) -> Value {
+        let fields = self.rows.iter().map(|row| {
+            json!({
+                "offset": row.offset,
+                "size": row.bytes.len(),
+                "field": row.field,
+                "hex": hex::encode(row.bytes),
+                "meaning": row.meaning,
+            })
+        });
+        json!({
+            "type": self.kind,
+            "typeName": self.name,
+            "version": self.bytes.get(2),
+            // Only a type 1 shows its profile (PROTOCOL 8).
+            "profile": self.profile,
+            "length": self.bytes.len(),
+            "plaintextLength": self.plaintext_len(),
+            "fields": fields.collect::<Vec<_>>(),
+        })
+    }
+
+    fn plaintext_len(&self) -> usize {
+        self.rows.iter().find(|row| row.part == Part::Ciphertext).map_or(0, |row| row.bytes.len())
     }
 }
 
-/// The rows as text, coloured by field; colours are stripped where nobody sees them.
-pub(crate) fn render(rows: &[Row]) -> String {
-    let mut out = String::new();
-    let head = Style::new().bold();
-    // Writing to a String does not fail.
-    let _ = writeln!(out, "  {head}offset   size  field             bytes                                meaning{head:#}");
-    for row in rows {
-        let style = style(row.field);
-        let shown: String = row.hex.chars().take(SHOWN * 2).collect();
-        let more = if shown.len() < row.hex.len() { "…" } else { " " };
-        let _ = writeln!(
-            out,
-            "  {:>6} {:>6}  {style}{:<17} {shown:<32}{more}{style:#}   {}",
-            row.offset, row.size, row.field, row.meaning
-        );
-    }
-    out
-}
+const _: () = assert!(HEADER_LEN == 4, "magic, version and type");
 
-/// A colour for each kind of field.
-fn style(field: &str) -> Style {
-    let color = match field {
-        "magic" | "version" | "type" => AnsiColor::Cyan,
-        "IV" => AnsiColor::Yellow,
-        "ciphertext" => AnsiColor::Red,
-        "tag" => AnsiColor::Magenta,
-        _ => AnsiColor::Green,
-    };
-    color.on_default()
-}
-
-/// Bytes as lower-case hex.
-pub(crate) fn to_hex(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len().saturating_mul(2));
-    for byte in bytes {
-        // Writing to a String does not fail.
-        let _ = write!(out, "{byte:02x}");
+/// All of a short field, both ends of a long one.
+fn shortened(bytes: &[u8]) -> String {
+    match (bytes.first_chunk::<10>(), bytes.last_chunk::<6>()) {
+        (Some(head), Some(tail)) if bytes.len() > WHOLE => {
+            format!("{}..{}", hex::encode(head), hex::encode(tail))
+        }
+        _ => hex::encode(bytes),
     }
-    out
 }

@@ -1,51 +1,40 @@
-//! `scv2 inspect`: the fields of an envelope, without a key.
+//! `scv2 inspect`: the fields of an envelope.
 
-use std::io::Read;
+use std::path::PathBuf;
 
-use sc_core::envelope::{Envelope, ParseOptions};
-use serde_json::json;
+use clap::Args;
+use sc_core::limits::{DEFAULT_MAX_PLAINTEXT, MAX_OVERHEAD};
 
-use crate::args::InspectArgs;
-use crate::exit::Exit;
-use crate::hex_view::{render, rows, type_name};
+use crate::exit::Failure;
+use crate::hex_view::View;
+use crate::input;
 
-/// Most that is read, in bytes: far more than any envelope.
-const MAX_INPUT: u64 = 64 * 1024 * 1024;
+/// Shows the fields of an envelope; never needs a key
+#[derive(Args)]
+#[command(after_help = "Reads one binary envelope of type 1, 2 or 129:
+  scv2 inspect request.bin
+  curl ... | scv2 inspect --json
 
-pub(crate) fn run(args: &InspectArgs) -> Result<(), Exit> {
-    let bytes = match &args.file {
-        Some(path) => std::fs::File::open(path)
-            .and_then(read_all)
-            .map_err(|error| Exit::usage(format!("{}: {error}", path.display())))?,
-        None => read_all(std::io::stdin().lock())
-            .map_err(|error| Exit::usage(format!("standard input: {error}")))?,
-    };
-    // A tool shows what there is: the server's cap is not its business.
-    let options = ParseOptions::default().with_max_plaintext(bytes.len());
-    let envelope = Envelope::parse(&bytes, &options)
-        .map_err(|reason| Exit::usage(format!("not an envelope: {reason}")))?;
-    let rows = rows(&bytes, &envelope);
-    if args.json {
-        let machine = json!({
-            "type": envelope.message_type().to_byte(),
-            "bytes": bytes.len(),
-            "plaintextBytes": envelope.sealed().ciphertext().len(),
-            "fields": rows,
-        });
-        anstream::println!("{machine:#}");
-    } else {
-        anstream::println!("{}, {} bytes", type_name(envelope.message_type()), bytes.len());
-        anstream::print!("{}", render(&rows));
-    }
-    Ok(())
+Exit code 2 if the bytes are not an envelope; the first check that fails is on standard error.")]
+pub(crate) struct Options {
+    /// The envelope; standard input if absent or "-"
+    file: Option<PathBuf>,
+    /// Writes JSON, with every field in full
+    #[arg(long)]
+    json: bool,
 }
 
-/// Reads everything, up to a cap.
-pub(crate) fn read_all(input: impl Read) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    input.take(MAX_INPUT + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).is_ok_and(|len| len > MAX_INPUT) {
-        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "more than 64 MiB"));
+/// Runs the command.
+pub(crate) fn run(options: &Options) -> Result<(), Failure> {
+    // One byte more than any envelope has, so that the parser is the one who says that it is too long.
+    const MAX: usize = DEFAULT_MAX_PLAINTEXT + MAX_OVERHEAD + 1;
+    let bytes = match &options.file {
+        Some(file) if file.as_os_str() != "-" => input::file(file, MAX)?,
+        _ => input::stdin(MAX)?,
+    };
+    let view = View::of(&bytes).map_err(|reason| Failure::Usage(format!("not an envelope: {reason}")))?;
+    if options.json {
+        return input::write_raw(format!("{:#}\n", view.to_json()).as_bytes());
     }
-    Ok(bytes)
+    view.write_table(&mut anstream::stdout().lock()).map_err(|error| Failure::of_output(&error))
 }

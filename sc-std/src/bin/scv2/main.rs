@@ -1,46 +1,48 @@
-//! The `scv2` program: a server, a client, and tools for envelopes.
+//! `scv2`: Secure Channel v2 at the command line.
 #![forbid(unsafe_code)]
 
 mod args;
 mod call;
 mod demo;
 mod exit;
+mod hex;
 mod hex_view;
+mod input;
 mod inspect;
+mod json_view;
 mod keygen;
-mod raw;
+mod open;
+mod seal;
 mod serve;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Args, Command};
-use exit::Exit;
+use crate::args::{Cli, Command};
+use crate::exit::Failure;
 
 fn main() -> ExitCode {
-    match run(Args::parse().command) {
+    // Wrong usage ends in here, with exit code 2.
+    let done = match Cli::parse().command {
+        Command::Demo => block_on(demo::run()),
+        Command::Keygen(options) => keygen::run(&options),
+        Command::Serve(options) => block_on(serve::run(*options)),
+        Command::ForgotPassword(options) => call::forgot_password(options),
+        Command::Call(options) => call::call(options),
+        Command::Inspect(options) => inspect::run(&options),
+        Command::Seal(options) => seal::run(options),
+        Command::Open(options) => open::run(options),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(exit) => exit.report(),
+        Err(failure) => failure.report(),
     }
 }
 
-fn run(command: Command) -> Result<(), Exit> {
-    match command {
-        Command::Demo => block_on(demo::run())?,
-        Command::Keygen(args) => keygen::run(&args),
-        Command::Serve(args) => block_on(serve::run(*args))?,
-        Command::ForgotPassword(args) => block_on(call::forgot_password(args))?,
-        Command::Call(args) => block_on(call::call(args))?,
-        Command::Inspect(args) => inspect::run(&args),
-        Command::Seal(args) => raw::seal(&args),
-        Command::Open(args) => raw::open(&args),
-    }
-}
-
-/// Runs a command that needs the network.
-fn block_on<T>(command: impl Future<Output = T>) -> Result<T, Exit> {
+/// Runs a command that serves.
+fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Exit::usage(format!("cannot start the runtime: {error}")))?;
-    Ok(runtime.block_on(command))
+    let runtime = runtime.map_err(|error| Failure::Usage(format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(command)
 }

@@ -1,5 +1,7 @@
 //! `scv2 serve`: the server of the protocol, with forgot-password behind it.
 
+mod options;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +13,7 @@ use sc_core::server::BoundPolicy;
 use sc_std::clock::{Clock, SystemClock};
 use sc_std::keys::{KeyRing, Pkcs8};
 use sc_std::message::{EmailHashKey, ForgotPassword, Message};
-use sc_std::reset::{
-    KnownAddresses, Outbox, ResetConfig, ResetLink, ResetStats, ResetTokens, ResetWorker,
-};
+use sc_std::reset::{KnownAddresses, Outbox, ResetConfig, ResetLink, ResetStats, ResetTokens, ResetWorker};
 use sc_std::rng::SystemSeeded;
 use sc_std::server::serve::{ServeOptions, serve};
 use sc_std::server::{ForgotPasswordEndpoint, ScRouter, ScServer};
@@ -22,16 +22,18 @@ use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 use zeroize::Zeroizing;
 
-use crate::args::{BoundArg, LogFormat, ServeArgs, StoreKind};
-use crate::exit::Exit;
+use crate::exit::{Failure, with_causes};
+use crate::input;
+pub(crate) use options::Options;
+use options::{BoundArg, LogFormat, StoreKind};
 
 /// How often the server looks for sessions and keys that are over.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
 
-pub(crate) async fn run(args: ServeArgs) -> Result<(), Exit> {
+pub(crate) async fn run(args: Options) -> Result<(), Failure> {
     log_to_stderr(args.log_format);
     let running = start(args).await?;
-    anstream::println!("listening on http://{}", running.address);
+    input::write_raw(format!("listening on http://{}\n", running.address).as_bytes())?;
     running.serve(stop_signal()).await.map(drop)
 }
 
@@ -45,7 +47,7 @@ pub(crate) struct Running {
 }
 
 /// Reads every file, makes every part, and binds the address.
-pub(crate) async fn start(args: ServeArgs) -> Result<Running, Exit> {
+pub(crate) async fn start(args: Options) -> Result<Running, Failure> {
     let now = SystemClock::new().now();
     let keys = Arc::new(key_ring(&args, now)?);
     let server = server(&args, keys);
@@ -67,20 +69,21 @@ pub(crate) async fn start(args: ServeArgs) -> Result<Running, Exit> {
         tracing::info!(path, ?kind, "route");
     }
     let listener = TcpListener::bind(args.listen).await;
-    let listener = listener.map_err(|error| Exit::usage(format!("cannot listen on {}: {error}", args.listen)))?;
-    let address = listener.local_addr().map_err(|error| Exit::usage(error.to_string()))?;
+    let listener =
+        listener.map_err(|error| Failure::Usage(format!("cannot listen on {}: {error}", args.listen)))?;
+    let address = listener.local_addr().map_err(|error| Failure::Usage(with_causes(&error)))?;
     let router = routes.into_router();
     Ok(Running { address, worker, listener, router, server })
 }
 
 impl Running {
     /// Serves until `stop` completes, then finishes what is under way, mails included.
-    pub(crate) async fn serve(self, stop: impl Future<Output = ()>) -> Result<ResetStats, Exit> {
+    pub(crate) async fn serve(self, stop: impl Future<Output = ()>) -> Result<ResetStats, Failure> {
         let housekeeping = tokio::spawn(keep_house(self.server));
         let served = serve(self.listener, self.router, ServeOptions::default(), stop).await;
         housekeeping.abort();
         let mails = self.worker.close().await;
-        served.map_err(|error| Exit::usage(error.to_string()))?;
+        served.map_err(|error| Failure::Usage(with_causes(&error)))?;
         Ok(mails)
     }
 }
@@ -104,10 +107,10 @@ async fn keep_house(server: ScServer<MemoryStore>) {
     }
 }
 
-fn key_ring(args: &ServeArgs, now: sc_core::id::UnixMillis) -> Result<KeyRing, Exit> {
+fn key_ring(args: &Options, now: sc_core::id::UnixMillis) -> Result<KeyRing, Failure> {
     if args.key.is_empty() {
         let rotation = u64::try_from(args.key_rotation.as_millis()).unwrap_or(u64::MAX);
-        return KeyRing::in_memory(2048, rotation, now).map_err(|error| Exit::usage(error.to_string()));
+        return KeyRing::in_memory(2048, rotation, now).map_err(|error| Failure::Usage(with_causes(&error)));
     }
     tracing::warn!(
         "an RSA key from a file outlives this process, the ledger of wrapped keys in memory does not: after a restart, \
@@ -117,12 +120,12 @@ fn key_ring(args: &ServeArgs, now: sc_core::id::UnixMillis) -> Result<KeyRing, E
     let mut keys = Vec::with_capacity(args.key.len());
     for path in &args.key {
         let read = Pkcs8::read(path).and_then(Pkcs8::into_aws_lc);
-        keys.push(read.map_err(|error| Exit::usage(format!("{}: {error}", path.display())))?);
+        keys.push(read.map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?);
     }
-    KeyRing::from_keys(keys, now).map_err(|error| Exit::usage(error.to_string()))
+    KeyRing::from_keys(keys, now).map_err(|error| Failure::Usage(with_causes(&error)))
 }
 
-fn server(args: &ServeArgs, keys: Arc<KeyRing>) -> ScServer<MemoryStore> {
+fn server(args: &Options, keys: Arc<KeyRing>) -> ScServer<MemoryStore> {
     let StoreKind::Memory = args.store;
     let idle_ms = u64::try_from(args.session_idle.as_millis()).unwrap_or(u64::MAX);
     let mut options = MemoryStoreOptions::default()
@@ -169,22 +172,24 @@ const LINK_TTL_MS: u64 = 30 * 60 * 1000;
 /// Reset tokens that wait for their users, at most.
 const MAX_TOKENS: usize = 1_000_000;
 
-fn worker(args: &ServeArgs) -> Result<ResetWorker, Exit> {
+fn worker(args: &Options) -> Result<ResetWorker, Failure> {
     let accounts = match &args.users {
         Some(path) => KnownAddresses::read(path)
-            .map_err(|error| Exit::usage(format!("{}: {error}", path.display())))?,
-        None => KnownAddresses::parse("").map_err(|error| Exit::usage(error.to_string()))?,
+            .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?,
+        None => KnownAddresses::parse("").map_err(|error| Failure::Usage(with_causes(&error)))?,
     };
     let outbox = match &args.outbox {
         Some(folder) => Outbox::create(folder, FROM)
-            .map_err(|error| Exit::usage(format!("{}: {error}", folder.display())))?,
+            .map_err(|error| Failure::Usage(format!("{}: {error}", folder.display())))?,
         None => {
-            let outbox = Outbox::temporary(FROM).map_err(|error| Exit::usage(format!("outbox: {error}")))?;
+            let outbox =
+                Outbox::temporary(FROM).map_err(|error| Failure::Usage(format!("outbox: {error}")))?;
             anstream::eprintln!("scv2: mails are written to {}", outbox.folder().display());
             outbox
         }
     };
-    let link = ResetLink::parse(&args.reset_url).map_err(|error| Exit::usage(format!("--reset-url: {error}")))?;
+    let link =
+        ResetLink::parse(&args.reset_url).map_err(|error| Failure::Usage(format!("--reset-url: {error}")))?;
     let tokens = Arc::new(ResetTokens::new(LINK_TTL_MS, MAX_TOKENS));
     let clock = Arc::new(SystemClock::new());
     Ok(ResetWorker::spawn(ResetConfig::new(link), accounts, outbox, tokens, clock))

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
-use sc_core::envelope::{Envelope, ParseOptions};
 use sc_std::client::{ProxyUse, ReqwestTransport, Transport, TransportError};
 use serde_json::Value;
 
-use crate::hex_view::{render, rows, type_name};
+use crate::hex_view::View;
 
 /// Headers worth showing.
 const SHOWN: [&str; 6] =
@@ -32,7 +31,11 @@ pub(super) struct Recorder {
 }
 
 impl Transport for Recorder {
-    async fn send(&self, request: Request<Bytes>, max_body: usize) -> Result<Response<Bytes>, TransportError> {
+    async fn send(
+        &self,
+        request: Request<Bytes>,
+        max_body: usize,
+    ) -> Result<Response<Bytes>, TransportError> {
         let answer = self.inner.send(request.clone(), max_body).await?;
         self.lock().push(Exchange { request, answer: answer.clone(), shown: false });
         Ok(answer)
@@ -64,7 +67,8 @@ impl Recorder {
     /// Sends the last sealed request again, as an attacker behind TLS could; gives the plain answer's code.
     pub(super) async fn replay_last(&self) -> Result<Option<String>, TransportError> {
         let sealed = |exchange: &&Exchange| exchange.request.body().starts_with(b"SC");
-        let Some(captured) = self.lock().iter().rev().find(sealed).map(|exchange| exchange.request.clone()) else {
+        let Some(captured) = self.lock().iter().rev().find(sealed).map(|exchange| exchange.request.clone())
+        else {
             return Ok(None);
         };
         let answer = self.send(captured, MAX_BODY).await?;
@@ -76,7 +80,8 @@ impl Recorder {
     /// Whether all sealed answers so far are equally long.
     pub(super) fn equal_answers(&self) -> bool {
         let kept = self.lock();
-        let mut sizes = kept.iter().map(|exchange| exchange.answer.body()).filter(|body| body.starts_with(b"SC"));
+        let mut sizes =
+            kept.iter().map(|exchange| exchange.answer.body()).filter(|body| body.starts_with(b"SC"));
         let first = sizes.next().map(Bytes::len);
         first.is_some() && sizes.all(|body| Some(body.len()) == first)
     }
@@ -91,11 +96,13 @@ fn show_body(headers: &HeaderMap, body: &Bytes) {
     if body.is_empty() {
         return;
     }
-    match Envelope::parse(body, &ParseOptions::default()) {
-        Ok(envelope) => {
-            anstream::println!("       envelope {}, {} bytes", type_name(envelope.message_type()), body.len());
-            for line in render(&rows(body, &envelope)).lines() {
-                anstream::println!("     {line}");
+    match View::of(body) {
+        Ok(view) => {
+            let mut table = Vec::new();
+            // Writing to a vector does not fail.
+            let _ = view.write_table(&mut table);
+            for line in String::from_utf8_lossy(&table).lines() {
+                anstream::println!("      {line}");
             }
         }
         Err(_) => match serde_json::from_slice::<Value>(body) {
@@ -109,7 +116,8 @@ fn show_body(headers: &HeaderMap, body: &Bytes) {
 fn shortened(json: &Value) -> Value {
     match json {
         Value::String(text) if text.len() > 72 && text.is_ascii() => {
-            let (head, tail) = (text.get(..32).unwrap_or_default(), text.get(text.len() - 16..).unwrap_or_default());
+            let (head, tail) =
+                (text.get(..32).unwrap_or_default(), text.get(text.len() - 16..).unwrap_or_default());
             Value::String(format!("{head}…{tail} ({} characters)", text.len()))
         }
         Value::Object(members) => {

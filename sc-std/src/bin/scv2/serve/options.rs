@@ -1,0 +1,131 @@
+//! The options of `scv2 serve`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use http::header::{HeaderName, HeaderValue};
+use ipnet::IpNet;
+use sc_std::rate_limit::Limit;
+
+use crate::args::duration;
+
+/// Serves the session endpoints and forgot-password
+#[derive(Debug, Args)]
+#[command(after_help = "The first line on standard output is: listening on http://ADDRESS:PORT
+Logs go to standard error; RUST_LOG chooses (default: warn). SIGTERM and ctrl-c finish the requests under way.
+
+Example:
+  scv2 serve --users known.txt --outbox mails")]
+pub(crate) struct Options {
+    /// Where to listen; port 0 picks a free one.
+    #[arg(long, default_value = "127.0.0.1:18020")]
+    pub(crate) listen: SocketAddr,
+    /// An RSA key, PKCS#8 PEM; repeatable, the last one is published. Without it a key is made in memory.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Vec<PathBuf>,
+    /// How often a key that was made in memory is replaced.
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = lifetime, conflicts_with = "key")]
+    pub(crate) key_rotation: Duration,
+    /// Where sessions live.
+    #[arg(long, value_enum, default_value_t = StoreKind::Memory)]
+    pub(crate) store: StoreKind,
+    /// The absolute lifetime of a session.
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = lifetime)]
+    pub(crate) session_ttl: Duration,
+    /// After how long without a message a session ends.
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = lifetime)]
+    pub(crate) session_idle: Duration,
+    /// Sessions alive at once; beyond it set-ups are refused with BUSY.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    pub(crate) max_sessions: usize,
+    /// IVs remembered for all sessions together.
+    #[arg(long, value_name = "N", default_value_t = 1 << 24)]
+    pub(crate) max_claims: usize,
+    /// Does not notice replayed requests.
+    #[arg(long)]
+    pub(crate) no_replay_check: bool,
+    /// Refuses set-ups by a type 1 envelope.
+    #[arg(long)]
+    pub(crate) no_inline: bool,
+    /// What is said of the bound profile.
+    #[arg(long, value_enum, default_value_t = BoundArg::Offered)]
+    pub(crate) bound: BoundArg,
+    /// Takes text envelopes too.
+    #[arg(long)]
+    pub(crate) text_envelope: bool,
+    /// Forgot-password requests of one client address, and of one e-mail address unless --rate-limit-email.
+    #[arg(long, value_name = "COUNT/SECONDSs", default_value = "3/300s")]
+    pub(crate) rate_limit: Limit,
+    /// Forgot-password requests for one e-mail address.
+    #[arg(long, value_name = "COUNT/SECONDSs")]
+    pub(crate) rate_limit_email: Option<Limit>,
+    /// Session set-ups attempted from one client address.
+    #[arg(long, value_name = "COUNT/SECONDSs", default_value = "60/60s")]
+    pub(crate) setup_limit: Limit,
+    /// Takes the client's address from this header, when a trusted proxy sends it.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) client_ip_header: Option<HeaderName>,
+    /// Who may name the client's address; repeatable.
+    #[arg(long, value_name = "CIDR", default_values = ["127.0.0.0/8", "::1/128"])]
+    pub(crate) trusted_proxy: Vec<IpNet>,
+    /// Requires X-PORTAL-ACCESS-CODE with this value.
+    #[arg(long, value_name = "CODE", value_parser = secret_header)]
+    pub(crate) portal_access_code: Option<HeaderValue>,
+    /// Requires CF-Connecting-IP, Cf-Ray and cf-ipcountry.
+    #[arg(long)]
+    pub(crate) require_cdn_headers: bool,
+    /// The known e-mail addresses, one a line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) users: Option<PathBuf>,
+    /// Where mails are written as .eml files. Default: a temporary folder, named on standard error.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) outbox: Option<PathBuf>,
+    /// The base of the reset link.
+    #[arg(long, value_name = "URL", default_value = "https://localhost/reset-password")]
+    pub(crate) reset_url: String,
+    /// How logs are written to standard error.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+}
+
+/// Where sessions live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StoreKind {
+    /// In this process.
+    Memory,
+}
+
+/// What a server says of the bound profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BoundArg {
+    /// Not offered.
+    Off,
+    /// Offered beside plain.
+    Offered,
+    /// Required.
+    Required,
+}
+
+/// How logs look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Reads the duration of something that lives at least a second.
+fn lifetime(text: &str) -> Result<Duration, String> {
+    let lifetime = duration(text)?;
+    if lifetime < Duration::from_secs(1) { Err("at least one second".to_owned()) } else { Ok(lifetime) }
+}
+
+/// Reads a secret header value, which is not shown in logs.
+fn secret_header(text: &str) -> Result<HeaderValue, String> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| "not the value of a header".to_owned())?;
+    value.set_sensitive(true);
+    Ok(value)
+}
