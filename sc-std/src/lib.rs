@@ -6,4 +6,6 @@ pub mod keys;
 pub mod message;
 pub mod provider;
 pub mod rate_limit;
+#[cfg(feature = "server")]
+pub mod reset;
 pub mod rng;

@@ -1,0 +1,26 @@
+//! Password reset behind the answer: tokens, accounts, mails, and the worker that brings them together.
+//!
+//! ```text
+//! request ─▶ enqueue ─▶ answer                    the same for known and unknown addresses
+//!               │
+//!               ▼ later, off the request's path
+//!            look up ─▶ limit per account ─▶ token ─▶ mail
+//! ```
+//!
+//! Nothing here logs or shows an address, a token or a link (PROTOCOL 6).
+
+mod accounts;
+mod job;
+mod mail;
+#[cfg(feature = "mail")]
+mod outbox;
+mod token;
+mod worker;
+
+pub use self::accounts::{Account, AccountId, Accounts, AccountsError, KnownAddresses, UsersError};
+pub use self::job::{EnqueueError, ResetConfig, ResetJob, ResetStats};
+pub use self::mail::{Language, LinkError, Mail, MailError, Mailer, ResetLink, reset_mail};
+#[cfg(feature = "mail")]
+pub use self::outbox::{Outbox, render};
+pub use self::token::{ResetToken, ResetTokens, TokensFull};
+pub use self::worker::{ResetQueue, ResetWorker};
