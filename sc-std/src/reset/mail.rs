@@ -178,10 +178,11 @@ pub trait Mailer: Send + Sync + 'static {
 pub fn reset_mail(to: Email, link: &str, valid_ms: u64, language: Language) -> Mail {
     let minutes = (valid_ms / 60_000).max(1);
     let valid = if minutes == 1 { "1 minute".to_owned() } else { format!("{minutes} minutes") };
+    // Short lines but for the link, so that the text travels as it is.
     let text = format!(
-        "Hello,\n\nsomebody asked for a new password for your account. To choose one, open this link within \
-         {valid}; it works once:\n\n{link}\n\nIf it was not you, there is nothing to do: your password stays as it \
-         is.\n"
+        "Hello,\n\nsomebody asked for a new password for your account. To choose one,\nopen this link within \
+         {valid}; it works once:\n\n{link}\n\nIf it was not you, there is nothing to do: your password stays\nas \
+         it is.\n"
     );
     let href = Zeroizing::new(escape(link));
     let html = format!(
@@ -219,6 +220,27 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::rng::SystemSeeded;
+
+    #[test]
+    fn the_language_with_the_greatest_weight_wins_and_english_is_the_default() {
+        for (said, expected) in [
+            ("ja", Language::Ja),
+            ("fr, vi;q=0.5, ja;q=0.8", Language::Ja),
+            ("zh-TW", Language::ZhHant),
+            ("zh-HK,en;q=0.9", Language::ZhHant),
+            ("ZH-Hant-MO", Language::ZhHant),
+            ("zh-CN", Language::Zh),
+            ("en;q=0.1, vi;q=0.1", Language::En),
+            ("vi;q=0", Language::En),
+            ("*", Language::En),
+            ("", Language::En),
+            ("ja;q=2", Language::En),
+            ("ja;level=1", Language::En),
+            ("fr", Language::En),
+        ] {
+            assert_eq!(Language::negotiate(said), expected, "{said}");
+        }
+    }
 
     #[test]
     fn only_web_addresses_without_a_user_are_taken() {

@@ -10,6 +10,7 @@
 //! Nothing here logs or shows an address, a token or a link (PROTOCOL 6).
 
 mod accounts;
+mod job;
 mod mail;
 #[cfg(feature = "mail")]
 mod outbox;
@@ -17,8 +18,9 @@ mod token;
 mod worker;
 
 pub use self::accounts::{Account, AccountId, Accounts, AccountsError, KnownAddresses, UsersError};
+pub use self::job::{EnqueueError, ResetConfig, ResetJob, ResetStats};
 pub use self::mail::{Language, LinkError, Mail, MailError, Mailer, ResetLink, reset_mail};
 #[cfg(feature = "mail")]
 pub use self::outbox::{Outbox, render};
 pub use self::token::{ResetToken, ResetTokens, TokensFull};
-pub use self::worker::{EnqueueError, Place, ResetConfig, ResetJob, ResetQueue, ResetStats, ResetWorker};
+pub use self::worker::{Place, ResetQueue, ResetWorker};

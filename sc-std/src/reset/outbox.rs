@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use lettre::Message;
-use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MultiPart};
+use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
+use lettre::message::{Body, Mailbox, MultiPart, SinglePart};
 use rand_core::Rng;
 
 use super::{Mail, MailError, Mailer};
@@ -32,8 +32,28 @@ pub fn render(mail: &Mail, from: &Mailbox) -> Result<Message, MailError> {
         .message_id(Some(id))
         .raw_header(HeaderValue::new(AUTO_SUBMITTED, "auto-generated".to_owned()))
         .raw_header(HeaderValue::new(CONTENT_LANGUAGE, mail.language.tag().to_owned()))
-        .multipart(MultiPart::alternative_plain_html(mail.text.to_string(), mail.html.to_string()))
+        .multipart(
+            MultiPart::alternative()
+                .singlepart(
+                    SinglePart::builder().content_type(ContentType::TEXT_PLAIN).body(plain(&mail.text)),
+                )
+                .singlepart(SinglePart::html(mail.html.to_string())),
+        )
         .map_err(|_| MailError::Build)
+}
+
+/// Longest line of a mail, in bytes (RFC 5322, section 2.1.1).
+const MAX_LINE: usize = 998;
+
+/// The plain text, unencoded where that is possible: a person who opens the file finds the link in one piece.
+fn plain(text: &str) -> Body {
+    let as_it_is = text.is_ascii() && !text.contains('\r') && text.lines().all(|line| line.len() <= MAX_LINE);
+    if as_it_is {
+        let lines = text.replace('\n', "\r\n").into_bytes();
+        Body::dangerous_pre_encoded(lines, ContentTransferEncoding::SevenBit)
+    } else {
+        Body::new(text.to_owned())
+    }
 }
 
 /// A folder that mails are written to, on Unix for its owner only: folder 0700, files 0600.
@@ -161,6 +181,19 @@ mod tests {
             use std::os::unix::fs::PermissionsExt;
             let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
             assert_eq!((mode(outbox.folder()), mode(&files[0])), (0o700, 0o600));
+        }
+    }
+
+    #[test]
+    fn text_that_cannot_travel_as_it_is_is_encoded() {
+        let long = format!("{}\n", "x".repeat(MAX_LINE + 1));
+        for (text, as_it_is) in [("a\nb\n", true), (long.as_str(), false), ("\u{e9}\n", false)] {
+            let encoding = plain(text).encoding();
+            assert_eq!(
+                matches!(encoding, ContentTransferEncoding::SevenBit),
+                as_it_is,
+                "{text:?} {encoding:?}"
+            );
         }
     }
 

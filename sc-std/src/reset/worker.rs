@@ -1,159 +1,41 @@
 //! The worker behind the answer: looks up, limits, makes the token and sends the mail (PROTOCOL 6).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
 use sha2::{Digest, Sha256};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::{AccountId, Accounts, Language, Mailer, ResetLink, ResetTokens, reset_mail};
+use super::job::Counters;
+use super::{
+    AccountId, Accounts, EnqueueError, Mailer, ResetConfig, ResetJob, ResetStats, ResetTokens, reset_mail,
+};
 use crate::clock::Clock;
-use crate::message::Email;
-use crate::rate_limit::{Limit, LimitKey, SlidingWindow};
+use crate::rate_limit::{LimitKey, SlidingWindow};
 use crate::rng::SystemSeeded;
-
-/// One request for a reset link.
-#[derive(Debug, Clone)]
-pub struct ResetJob {
-    /// The address as it was sent.
-    pub email: Email,
-    /// The language of the request.
-    pub language: Language,
-}
-
-/// How a worker works.
-#[derive(Debug, Clone)]
-pub struct ResetConfig {
-    link: ResetLink,
-    queue: usize,
-    parallel: usize,
-    account_limit: Limit,
-    max_accounts: usize,
-    job_timeout: Duration,
-}
-
-impl ResetConfig {
-    /// The defaults, with links to `link`.
-    #[must_use]
-    pub const fn new(link: ResetLink) -> Self {
-        Self {
-            link,
-            queue: 10_000,
-            parallel: 4,
-            account_limit: Limit::new(3, 24 * 60 * 60 * 1000),
-            max_accounts: 1_000_000,
-            job_timeout: Duration::from_secs(60),
-        }
-    }
-
-    /// Sets how many jobs may wait, at least 1. Default: 10,000.
-    #[must_use]
-    pub fn with_queue(mut self, jobs: usize) -> Self {
-        self.queue = jobs.clamp(1, Semaphore::MAX_PERMITS);
-        self
-    }
-
-    /// Sets how many jobs are worked on at once, at least 1. Default: 4.
-    #[must_use]
-    pub fn with_parallel(mut self, jobs: usize) -> Self {
-        self.parallel = jobs.max(1);
-        self
-    }
-
-    /// Sets how many mails an account gets. Default: 3 in 24 hours (PROTOCOL 10.16).
-    #[must_use]
-    pub const fn with_account_limit(mut self, limit: Limit) -> Self {
-        self.account_limit = limit;
-        self
-    }
-
-    /// Sets how many accounts that limit counts at once; others get no mail while it is full. Default: 1,000,000.
-    #[must_use]
-    pub const fn with_max_accounts(mut self, accounts: usize) -> Self {
-        self.max_accounts = accounts;
-        self
-    }
-
-    /// Sets how long one job may take before it is given up. Default: 60 seconds.
-    #[must_use]
-    pub const fn with_job_timeout(mut self, timeout: Duration) -> Self {
-        self.job_timeout = timeout;
-        self
-    }
-}
-
-/// Why a job was not taken. Neither reason depends on the address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum EnqueueError {
-    /// As many jobs wait as may.
-    #[error("too many reset requests wait")]
-    Full,
-    /// The worker was closed.
-    #[error("the reset worker is closed")]
-    Closed,
-}
-
-/// What became of the jobs so far, for metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct ResetStats {
-    /// Mails handed over.
-    pub sent: u64,
-    /// Jobs for addresses that nobody has.
-    pub unknown: u64,
-    /// Jobs for accounts that have had their mails.
-    pub limited: u64,
-    /// Jobs that failed, were given up or refused by a full store of tokens.
-    pub failed: u64,
-}
-
-#[derive(Debug, Default)]
-struct Counters {
-    sent: AtomicU64,
-    unknown: AtomicU64,
-    limited: AtomicU64,
-    failed: AtomicU64,
-}
-
-impl Counters {
-    fn read(&self) -> ResetStats {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        ResetStats {
-            sent: read(&self.sent),
-            unknown: read(&self.unknown),
-            limited: read(&self.limited),
-            failed: read(&self.failed),
-        }
-    }
-}
 
 /// Takes jobs; cheap to clone, one for each handler.
 #[derive(Debug, Clone)]
 pub struct ResetQueue(mpsc::Sender<ResetJob>);
 
 impl ResetQueue {
-    /// Takes a place in the queue before anything is spent on the request. Dropping the place gives it back.
-    ///
-    /// # Errors
-    /// [`EnqueueError`] if the queue is full or closed.
-    pub fn try_reserve(&self) -> Result<Place<'_>, EnqueueError> {
-        self.0.try_reserve().map(Place).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(()) => EnqueueError::Full,
-            mpsc::error::TrySendError::Closed(()) => EnqueueError::Closed,
-        })
-    }
-
     /// Takes a job. Never waits, and does the same for every address.
     ///
     /// # Errors
     /// [`EnqueueError`] if the queue is full or closed.
     pub fn enqueue(&self, job: ResetJob) -> Result<(), EnqueueError> {
-        self.0.try_send(job).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => EnqueueError::Full,
-            mpsc::error::TrySendError::Closed(_) => EnqueueError::Closed,
+        self.try_reserve().map(|place| place.send(job))
+    }
+
+    /// Takes a place in the queue before anything is spent on a request. A place that is dropped is given back.
+    ///
+    /// # Errors
+    /// As [`ResetQueue::enqueue`].
+    pub fn try_reserve(&self) -> Result<Place<'_>, EnqueueError> {
+        self.0.try_reserve().map(Place).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(()) => EnqueueError::Full,
+            mpsc::error::TrySendError::Closed(()) => EnqueueError::Closed,
         })
     }
 }
@@ -337,7 +219,11 @@ mod tests {
 
     use super::*;
     use crate::clock::ManualClock;
-    use crate::reset::{Account, AccountsError, KnownAddresses, Mail, MailError, ResetToken};
+    use crate::message::Email;
+    use crate::rate_limit::Limit;
+    use crate::reset::{
+        Account, AccountsError, KnownAddresses, Language, Mail, MailError, ResetLink, ResetToken,
+    };
 
     const DAY: u64 = 24 * 60 * 60 * 1000;
 
@@ -391,13 +277,7 @@ mod tests {
         let tokens = Arc::new(ResetTokens::new(900_000, 100));
         let clock = Arc::new(ManualClock::at(UnixMillis(0)));
         let known = KnownAddresses::parse("User@example.com\nother@example.com").unwrap();
-        let worker = ResetWorker::spawn(
-            config,
-            known,
-            mailer,
-            Arc::clone(&tokens),
-            Arc::clone(&clock) as Arc<dyn Clock>,
-        );
+        let worker = ResetWorker::spawn(config, known, mailer, Arc::clone(&tokens), clock.clone());
         (worker, tokens, clock)
     }
 
@@ -502,10 +382,5 @@ mod tests {
         worker.queue().enqueue(job("user@example.com")).unwrap();
         let stats = worker.close().await;
         assert_eq!((stats.failed, stats.unknown), (1, 0));
-    }
-
-    #[test]
-    fn a_job_shows_no_address() {
-        assert_eq!(format!("{:?}", job("user@example.com")), "ResetJob { email: Email(..), language: En }");
     }
 }
