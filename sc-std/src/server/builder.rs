@@ -58,6 +58,26 @@ impl<S: Store, A> ScServerBuilder<S, A> {
         }
     }
 
+    /// Sets the AEAD. Default: that of [`DefaultProvider`](crate::provider::DefaultProvider).
+    #[must_use]
+    pub fn with_aead<B>(self) -> ScServerBuilder<S, B> {
+        ScServerBuilder {
+            keys: self.keys,
+            store: self.store,
+            rules: self.rules,
+            headers: self.headers,
+            admission: self.admission,
+            set_up_limit: self.set_up_limit,
+            clock: self.clock,
+            session_ttl_ms: self.session_ttl_ms,
+            idle_timeout: self.idle_timeout,
+            max_plaintext: self.max_plaintext,
+            text_envelope: self.text_envelope,
+            body_timeout: self.body_timeout,
+            aead: PhantomData,
+        }
+    }
+
     /// Sets the lifetime of a session, in milliseconds. Default: 24 hours.
     #[must_use]
     pub const fn with_session_ttl_ms(mut self, millis: u64) -> Self {

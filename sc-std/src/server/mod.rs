@@ -97,13 +97,16 @@ impl<S, A> std::fmt::Debug for ScServer<S, A> {
     }
 }
 
-impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
-    /// Begins a server over a key ring and a store.
+impl<S: Store> ScServer<S> {
+    /// Begins a server over a key ring and a store, with the default AEAD; [`ScServerBuilder::with_aead`] takes
+    /// another.
     #[must_use]
-    pub fn builder(keys: Arc<KeyRing>, store: S) -> ScServerBuilder<S, A> {
+    pub fn builder(keys: Arc<KeyRing>, store: S) -> ScServerBuilder<S, DefaultAead> {
         ScServerBuilder::new(keys, store)
     }
+}
 
+impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
     /// The store.
     #[must_use]
     pub fn store(&self) -> &S {
