@@ -67,6 +67,8 @@ pub mod error;
 pub mod exchange;
 pub mod id;
 pub mod limits;
+#[cfg(feature = "rustcrypto")]
+mod oaep;
 pub mod provider;
 pub mod replay;
 pub mod retry;
