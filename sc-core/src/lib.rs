@@ -70,6 +70,7 @@ pub mod limits;
 #[cfg(feature = "rustcrypto")]
 mod oaep;
 pub mod provider;
+mod quiet;
 pub mod replay;
 pub mod retry;
 #[cfg(feature = "rustcrypto")]

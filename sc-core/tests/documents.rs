@@ -1,6 +1,6 @@
 //! The JSON documents: strict where a server reads, lenient where a client reads, with std and without, and silent
 //! about what stood there when they refuse.
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 use std::fmt::Debug;
 
@@ -130,6 +130,15 @@ fn a_server_takes_no_other_session_request() {
 }
 
 #[test]
+fn a_document_is_an_object_and_never_an_array() {
+    let array = json!(["k1", "AAAA", "AAAA", "bound"]);
+    assert!(read::<SessionRequest>(&array).is_err());
+    assert!(read::<SessionAnswer>(&json!([ID, 1, 2, "bound"])).is_err());
+    assert!(read::<ReceivedAnswer<SessionAnswer>>(&json!([1, true, "2000", null])).is_err());
+    assert!(read::<PublicKeyDocument>(&json!(["k", "AAAA", "", 1, "", null, []])).is_err());
+}
+
+#[test]
 fn an_impossible_key_id_is_read_and_left_to_the_server_machine() {
     for key_id in ["", "a b", "é", &"k".repeat(256), "\u{7f}"] {
         let mut request = session_request();
@@ -222,7 +231,8 @@ fn every_document_goes_through_a_format_without_std() {
     let (key, id) = (KeyId::parse("k1").unwrap(), SessionId::parse(ID).unwrap());
     let spki = [0xab; MAX_SPKI_LEN];
     for profiles in [Profiles::PLAIN, Profiles::BOUND] {
-        let document = PublicKeyDocument::new(key.clone(), &spki, 4096, "now", Some("then"), profiles).unwrap();
+        let document =
+            PublicKeyDocument::new(key.clone(), &spki, 4096, "now", Some("then"), profiles).unwrap();
         let read = pass(&document);
         assert_eq!((read.public_key.as_slice(), read.profiles), (spki.as_slice(), profiles));
         assert_eq!((&read.key_id, read.expires_at.unwrap().as_str()), (&key, "then"));

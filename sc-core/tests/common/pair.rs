@@ -10,8 +10,8 @@ use sc_core::limits::OVERHEAD;
 use sc_core::provider::KeyUnwrap;
 use sc_core::replay::{IvSet, IvSlot, Ledger, LedgerSlot};
 use sc_core::rustcrypto::{Aes256GcmKey, RustCrypto};
-use sc_core::server::{Grant, NewSession, Opened, Received, Refusal, RequestHead, Responder, Server};
 use sc_core::server::{EndpointSetup, SessionRecord};
+use sc_core::server::{Grant, NewSession, Opened, Received, Refusal, RequestHead, Responder, Server};
 use sc_core::session::{Lifetime, Pending, Session};
 
 use super::{Rng, RsaKey, forgot, phone, rng, rsa_key};
@@ -170,8 +170,7 @@ impl Pair {
         plaintext: &[u8],
     ) -> (Vec<u8>, Pending<'s, RustCrypto>) {
         let mut body = vec![0; plaintext.len() + OVERHEAD];
-        let pending =
-            session.seal_into(&mut self.rng, self.ticks, name, plaintext, &mut body).unwrap();
+        let pending = session.seal_into(&mut self.rng, self.ticks, name, plaintext, &mut body).unwrap();
         (body, pending)
     }
 
@@ -209,7 +208,11 @@ impl Pair {
 }
 
 /// Seals one answer.
-pub(crate) fn answer_with(rng: &mut Rng, responder: Responder<'_, Aes256GcmKey>, plaintext: &[u8]) -> Vec<u8> {
+pub(crate) fn answer_with(
+    rng: &mut Rng,
+    responder: Responder<'_, Aes256GcmKey>,
+    plaintext: &[u8],
+) -> Vec<u8> {
     let mut body = vec![0; plaintext.len() + OVERHEAD];
     responder.seal_into(rng, plaintext, &mut body).unwrap();
     body

@@ -56,6 +56,6 @@ impl Vector {
 }
 
 pub(crate) fn unhex(text: &str) -> Vec<u8> {
-    assert!(text.is_ascii() && text.len() % 2 == 0);
+    assert!(text.is_ascii() && text.len().is_multiple_of(2));
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }

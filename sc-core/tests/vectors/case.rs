@@ -154,7 +154,9 @@ impl Case {
         body: &'n mut [u8],
     ) -> Result<Opened<'n, 'n, ScriptedAead>, Refusal> {
         let head = RequestHead { session_id: Some(&self.session), version: Some("2") };
-        let Received::Message(message) = Server::default().receive(&head, body)? else { panic!("not type 2") };
+        let Received::Message(message) = Server::default().receive(&head, body)? else {
+            panic!("not type 2")
+        };
         message.open(Some(&self.record()), &phone(), NOW, self.message())?.settle(ClaimVerdict::New)
     }
 

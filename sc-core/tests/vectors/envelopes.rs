@@ -103,7 +103,8 @@ fn the_longest_and_shortest_legal_forms_parse() {
         if let Envelope::KeyExchange(exchange, _) = envelope {
             let mut head = vec![0; exchange.head().len()];
             let (request, response) = (exchange.encrypted_request_key(), exchange.encrypted_response_key());
-            encode_exchange_head(exchange.profile(), exchange.key_id(), request, response, &mut head).unwrap();
+            encode_exchange_head(exchange.profile(), exchange.key_id(), request, response, &mut head)
+                .unwrap();
             assert_eq!(head, exchange.head(), "{}", v.name());
         }
     }
