@@ -262,7 +262,7 @@ impl<P: Provider> Pending<'_, P> {
     ///
     /// # Errors
     /// - [`Error::Malformed`] if `body` is not an envelope: a plain answer is an error whatever its HTTP status, and
-    ///   never data (PROTOCOL 5, downgrade rule).
+    ///   never data (PROTOCOL 5, downgrade rule). `body` is then left as it was.
     /// - [`Error::Rejected`] if it is of another type, or does not open. The sealed part of `body` is then all zeroes.
     pub fn open(self, body: &mut [u8]) -> Result<&mut [u8], Error> {
         let Self { session, request, name } = self;

@@ -82,7 +82,8 @@ const SEALED: usize = 12 + QUESTION.len() + 16;
 fn assert_first_refused(refused: &Refusal, before: &[u8], after: &[u8], what: &str) {
     match refused {
         Refusal::Exchange(SetupWay::Inline) => {
-            let Ok(Envelope::KeyExchange(exchange, _)) = Envelope::parse(before, &ParseOptions::default()) else {
+            let Ok(Envelope::KeyExchange(exchange, _)) = Envelope::parse(before, &ParseOptions::default())
+            else {
                 panic!("{what} opened something else")
             };
             assert!(is_wiped(after, exchange.head().len()), "{what}: not wiped");
@@ -99,13 +100,17 @@ fn expected_of_first(byte: usize, refused: &Refusal) -> bool {
     match byte {
         0 | 1 => *refused == Refusal::Malformed(Malformed::Magic),
         // Another profile, or an unknown version.
-        2 => matches!(refused, Refusal::Malformed(Malformed::Version(_)) | Refusal::Exchange(SetupWay::Inline)),
+        2 => {
+            matches!(refused, Refusal::Malformed(Malformed::Version(_)) | Refusal::Exchange(SetupWay::Inline))
+        }
         3 => matches!(
             refused,
             Refusal::Malformed(Malformed::Type(_) | Malformed::Version(_)) | Refusal::UnexpectedType
         ),
         4 | 37 | 38 | 295 | 296 => matches!(refused, Refusal::Malformed(_)),
-        5..37 => matches!(refused, Refusal::KeyUnknown | Refusal::Malformed(Malformed::KeyIdCharacter { .. })),
+        5..37 => {
+            matches!(refused, Refusal::KeyUnknown | Refusal::Malformed(Malformed::KeyIdCharacter { .. }))
+        }
         _ => *refused == Refusal::Exchange(SetupWay::Inline),
     }
 }
@@ -117,7 +122,8 @@ fn every_flipped_bit_of_a_first_request_is_refused_and_moves_nothing() {
         let (body, keys) = first_request(&mut pair);
         assert_eq!(body.len(), 553 + SEALED);
         for bit in 0..body.len() * 8 {
-            let (before, what) = (flipped(&body, bit), format!("{profile:?}, bit {} of byte {}", bit % 8, bit / 8));
+            let (before, what) =
+                (flipped(&body, bit), format!("{profile:?}, bit {} of byte {}", bit % 8, bit / 8));
             let mut after = before.clone();
             let refused = serve_first(&mut pair, &keys, &mut after).expect_err(&what);
             assert!(expected_of_first(bit / 8, &refused), "{what}: {refused:?}");
@@ -209,7 +215,8 @@ fn a_request_is_refused_at_every_other_length() {
         let session = pair.set_up();
         let (body, _) = pair.ask(&session, forgot(), QUESTION);
         for len in 0..body.len() {
-            let malformed = assert_request_refused(&mut pair, &session, &body[..len], &format!("{len} bytes"));
+            let malformed =
+                assert_request_refused(&mut pair, &session, &body[..len], &format!("{len} bytes"));
             assert_eq!(malformed, len < 32, "{len} bytes");
         }
         for more in 0..=255 {
@@ -280,7 +287,9 @@ fn an_answer_is_refused_at_every_other_length() {
 fn an_answer_that_is_no_envelope_is_an_error_whatever_it_says() {
     let mut pair = Pair::new(8, ProfileChoice::BoundIfOffered);
     let session = pair.set_up();
-    for plain in [&br#"{"success":true,"code":"2000","data":{"success":true}}"#[..], b"", b"SC", b"SC\x02\x81"] {
+    for plain in
+        [&br#"{"success":true,"code":"2000","data":{"success":true}}"#[..], b"", b"SC", b"SC\x02\x81"]
+    {
         let (opened, before, after) = open_changed(&mut pair, &session, |_| plain.to_vec());
         assert!(matches!(opened, Err(Error::Malformed(_))) && before == after);
     }

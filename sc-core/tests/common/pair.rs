@@ -85,7 +85,8 @@ impl Pair {
         Grant { id: SessionId::draw(&mut self.rng), expires_at: self.now.plus(TTL_MS) }
     }
 
-    fn create(&mut self, created: NewSession) -> SessionId {
+    /// Puts a new session into the store.
+    pub(crate) fn create(&mut self, created: NewSession) -> SessionId {
         let mut ivs = IvSet::new(vec![IvSlot::EMPTY; 1024], &mut self.rng);
         if let Some(claim) = created.first_claim {
             let _ = ivs.claim(&claim);
