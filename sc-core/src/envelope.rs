@@ -379,7 +379,9 @@ impl<'a> Fields<'a> {
 /// Length of the head (header and exchange block) of a type 1 envelope, in bytes.
 #[must_use]
 pub const fn exchange_head_len(key_id_len: usize, wrapped_len: usize) -> usize {
-    HEADER_LEN + 1 + key_id_len + 2 * (2 + wrapped_len)
+    // Saturates: these may be any numbers, of fields that no envelope can have.
+    let wrapped = wrapped_len.saturating_add(2).saturating_mul(2);
+    wrapped.saturating_add(key_id_len).saturating_add(HEADER_LEN + 1)
 }
 
 /// Writes the head of a type 1 envelope, which is exactly as long as `out`.

@@ -9,7 +9,7 @@ use crate::channel::{Opener, Sealer};
 use crate::envelope::{ParseOptions, Profile};
 use crate::error::{Error, Misuse};
 use crate::id::{Iv, MessageName, SessionId, Ticks, UnixMillis};
-use crate::limits::{DEFAULT_SESSION_TTL_MS, MAX_MESSAGES_PER_SESSION, OVERHEAD};
+use crate::limits::{DEFAULT_SESSION_TTL_MS, MAX_MESSAGES_PER_SESSION, OVERHEAD, UNUSED_SESSION_MS};
 use crate::provider::Provider;
 
 /// Shortest lifetime that a client believes, in milliseconds: 1 minute (PROTOCOL 10.8).
@@ -32,13 +32,13 @@ impl Lifetime {
     /// From the server's words: the end, and the server's own clock when it said so. Only the difference
     /// counts, so the two clocks need not agree; it is clamped to 1 minute to 24 hours (PROTOCOL 10.8).
     ///
-    /// `idle_timeout` is in seconds.
+    /// `idle_timeout` is in seconds; 0 counts as 1, or a session would be over before its first request.
     #[must_use]
     pub fn new(expires_at: UnixMillis, said_at: UnixMillis, idle_timeout: Option<u32>) -> Self {
         let total = expires_at.0.saturating_sub(said_at.0).clamp(MIN_LIFETIME_MS, MAX_LIFETIME_MS);
         Self {
             total_ms: u32::try_from(total).unwrap_or(u32::MAX),
-            idle_ms: idle_timeout.map(|seconds| seconds.saturating_mul(1000)),
+            idle_ms: idle_timeout.map(|seconds| seconds.max(1).saturating_mul(1000)),
         }
     }
 }
@@ -205,6 +205,9 @@ impl<P: Provider> Session<P> {
     }
 
     /// Where the session stands at `now`.
+    ///
+    /// It is over at its end, after its idle timeout, after 65,536 messages, and, as long as it has sent nothing,
+    /// after 5 minutes, when the server gives it up too (PROTOCOL 10.4).
     #[must_use]
     pub fn phase(&self, now: Ticks) -> Phase {
         if self.closed.load(Ordering::Relaxed) {
@@ -216,8 +219,12 @@ impl<P: Provider> Session<P> {
         let near = |limit: u32, left: u64| left <= MAX_RENEWAL_MARGIN_MS.min(u64::from(limit) / 10);
 
         let life_left = left(self.lifetime.total_ms, age);
-        let idle_left = self.lifetime.idle_ms.map(|limit| (limit, left(limit, idle)));
         let sent = self.sealer.sent();
+        let idle_limit = match (sent, self.lifetime.idle_ms) {
+            (0, limit) => Some(limit.map_or(UNUSED_SESSION_MS, |limit| limit.min(UNUSED_SESSION_MS))),
+            (_, limit) => limit,
+        };
+        let idle_left = idle_limit.map(|limit| (limit, left(limit, idle)));
         if life_left == 0 || idle_left.is_some_and(|(_, left)| left == 0) || sent >= MAX_MESSAGES_PER_SESSION
         {
             Phase::Expired

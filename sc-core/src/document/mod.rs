@@ -55,18 +55,23 @@ impl PublicKeyDocument {
         if spki_der.len() > MAX_SPKI_LEN {
             return None;
         }
-        let mut algorithm = heapless::String::new();
-        core::fmt::write(&mut algorithm, format_args!("RSA-OAEP-{bits}")).ok()?;
         Some(Self {
             key_id,
             public_key: Base64Bytes::new(spki_der),
-            algorithm,
+            algorithm: algorithm_name(bits)?,
             key_size: bits,
             created_at: created_at.try_into().ok()?,
             expires_at: expires_at.map(heapless::String::try_from).transpose().ok()?,
             profiles,
         })
     }
+}
+
+/// `algorithm` of a key of this many bits.
+pub(crate) fn algorithm_name(bits: u32) -> Option<heapless::String<32>> {
+    let mut name = heapless::String::new();
+    core::fmt::write(&mut name, format_args!("RSA-OAEP-{bits}")).ok()?;
+    Some(name)
 }
 
 /// The profiles that a server offers: always `plain`, perhaps `bound` (PROTOCOL 8).
