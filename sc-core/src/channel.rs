@@ -335,3 +335,6 @@ fn check_frame(plaintext: Option<&[u8]>, given: usize, overhead: usize) -> Resul
         Err(Misuse::BufferLength { needed, given })
     }
 }
+
+#[cfg(test)]
+mod tests;
