@@ -1,6 +1,11 @@
 //! The JSON documents: strict where a server reads, lenient where a client reads, with std and without, and silent
 //! about what stood there when they refuse.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails fails its test"
+)]
 
 use std::fmt::Debug;
 

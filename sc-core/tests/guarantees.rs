@@ -1,5 +1,10 @@
 //! What holds whatever a caller does: types that may be shared, errors that stay small, output that shows nothing.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails fails its test"
+)]
 
 mod common;
 

@@ -1,6 +1,11 @@
 //! What a server refuses, in which order, under which code; and that causes which an attacker could learn from look
 //! the same.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails fails its test"
+)]
 
 mod common;
 

@@ -1,6 +1,11 @@
 //! Envelopes and wrapped keys in places where they do not belong: other sessions, directions, messages, requests,
 //! profiles and types; and the attacks on wrapped keys of PROTOCOL 4.3.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails fails its test"
+)]
 
 mod common;
 

@@ -1,7 +1,12 @@
 //! What the integration tests share: a seeded generator, the published test keys, and a [`Pair`] that drives both
 //! machines without sockets, on clocks that only a test moves.
 #![allow(dead_code, reason = "each test binary uses its own part")]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails fails its test"
+)]
 
 pub(crate) mod pair;
 pub(crate) mod vector;
