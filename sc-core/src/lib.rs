@@ -65,6 +65,8 @@ pub mod document;
 pub mod envelope;
 pub mod error;
 pub mod exchange;
+#[cfg(doctest)]
+mod guarantees;
 pub mod id;
 pub mod limits;
 #[cfg(feature = "rustcrypto")]
