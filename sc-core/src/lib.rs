@@ -14,7 +14,8 @@
 //!
 //! # A whole conversation
 //!
-//! ```
+#![cfg_attr(feature = "rustcrypto", doc = "```")]
+#![cfg_attr(not(feature = "rustcrypto"), doc = "```ignore")]
 #![doc = include_str!("../examples/in_memory.rs")]
 //! ```
 //!
