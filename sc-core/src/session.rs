@@ -204,6 +204,16 @@ impl<P: Provider> Session<P> {
         Ok(Pending { session: self, request, name })
     }
 
+    /// Replaces the lifetime, counted from the same start.
+    ///
+    /// For an inline set-up: the headers give the end of the session before the first answer opens, the answer's own
+    /// `timestamp` is known only afterwards, and authentic.
+    #[must_use]
+    pub const fn with_lifetime(mut self, lifetime: Lifetime) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
     /// Where the session stands at `now`.
     ///
     /// It is over at its end, after its idle timeout, after 65,536 messages, and, as long as it has sent nothing,

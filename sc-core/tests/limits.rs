@@ -121,6 +121,15 @@ fn a_lifetime_is_believed_between_one_minute_and_one_day() {
 }
 
 #[test]
+fn a_lifetime_that_is_known_later_counts_from_the_start() {
+    let (mut pair, session) = session_of(DAY, 0, None, Ticks(500));
+    seal(&mut pair, &session).unwrap();
+    let session = session.with_lifetime(Lifetime::new(UnixMillis(5 * MINUTE), UnixMillis(MINUTE), None));
+    assert_eq!(session.phase(Ticks(500 + 4 * MINUTE - 1)), Phase::AboutToExpire);
+    assert_eq!(session.phase(Ticks(500 + 4 * MINUTE)), Phase::Expired);
+}
+
+#[test]
 fn an_idle_session_ends_and_every_message_keeps_it_alive() {
     let (mut pair, session) = session_of(DAY, 0, Some(120), Ticks(0));
     for _ in 0..50 {
@@ -303,7 +312,15 @@ fn a_key_document_that_contradicts_itself_is_refused_and_the_old_key_stays() {
     }
     let error = refused(&mut pair.client, &|document| document.key_size = 4096);
     assert_eq!(error, Error::KeyRefused(KeyRefusal::KeySize { said: 4096, is: 2048 }));
-    for spki in [&b""[..], b"not DER", &rsa_key(2048).spki[1..]] {
+    let spki = &rsa_key(2048).spki;
+    let longer = [spki.as_slice(), &[0]].concat();
+    // The exponent stands last: 65,537, here made even, and made 1.
+    let even = [&spki[..spki.len() - 1], &[0]].concat();
+    let one = [&spki[..spki.len() - 5], &[2, 3, 0, 0, 1]].concat();
+    // rsaEncryption, here made RSASSA-PSS, whose keys do not wrap.
+    let at = spki.windows(9).position(|part| part == b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01").unwrap();
+    let pss = [&spki[..at + 8], &[10], &spki[at + 9..]].concat();
+    for spki in [&b""[..], b"not DER", &spki[1..], &longer, &even, &one, &pss] {
         let error = refused(&mut pair.client, &|document| {
             document.public_key = sc_core::base64::Base64Bytes::new(spki);
         });

@@ -173,6 +173,17 @@ fn a_wrapped_key_of_another_length_than_the_modulus_is_a_broken_form() {
 }
 
 #[test]
+fn wrapped_keys_of_another_request_are_not_accepted_by_mistake() {
+    let mut pair = Pair::new(10, ProfileChoice::Plain);
+    let (one, _) = pair.client.begin(&mut pair.rng).unwrap();
+    let (two, _) = pair.client.begin(&mut pair.rng).unwrap();
+    let (setup, other) = (pair.server.set_up(&one).unwrap(), pair.server.set_up(&two).unwrap());
+    let wrapped = other.wrapped(2048).unwrap();
+    let keys = unwrap_keys(&pair.key.private, &mut pair.rng, wrapped);
+    assert_eq!(setup.accept(wrapped, keys, phone()).map(drop), Err(Refusal::Provider));
+}
+
+#[test]
 fn a_key_id_that_is_impossible_or_unknown_comes_before_the_lengths() {
     let mut pair = Pair::new(4, ProfileChoice::Plain);
     let json = r#"{"keyId":"a b","encReqKey":"","encRespKey":""}"#;

@@ -274,6 +274,9 @@ impl<'m> Answer<'m, ()> {
 }
 
 /// Any JSON answer, as a client reads it. An error needs only `success`, `code` and `message`.
+///
+/// An answer whose `data` is no `T` does not read at all. Where an error may carry data of another form, read it as
+/// `ReceivedAnswer<serde::de::IgnoredAny>` first.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ReceivedAnswer<T> {
