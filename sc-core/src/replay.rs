@@ -285,6 +285,16 @@ mod tests {
     }
 
     #[test]
+    fn slots_that_were_used_before_are_emptied() {
+        let mut slots = [IvSlot::EMPTY; 4];
+        for _ in 0..3 {
+            let mut set = IvSet::new(&mut slots[..], &mut SeededRng::new(1));
+            assert!(set.is_empty());
+            assert_eq!(set.claim(&claim(0, 0)), ClaimVerdict::New);
+        }
+    }
+
+    #[test]
     fn a_wrapped_key_is_accepted_once_in_either_role() {
         let hash = |byte| WrappedKeyHash([byte; 32]);
         let mut ledger = Ledger::new([LedgerSlot::EMPTY; 16], &mut SeededRng::new(1));

@@ -298,3 +298,33 @@ impl<P: Provider> core::fmt::Debug for Pending<'_, P> {
 pub(crate) const fn check_plaintext(len: usize, max: usize) -> Result<(), Misuse> {
     if len > max { Err(Misuse::PlaintextTooLong { len, max }) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::IvMode;
+    use crate::secret::{RequestKey, ResponseKey};
+    use crate::testing::{Nothing, SeededRng};
+
+    /// The phase is looked at before a message is reserved, so threads that race pass it together: the sealer itself
+    /// must hold the limit.
+    #[test]
+    fn the_sealer_of_a_session_holds_the_limit_without_its_phase() {
+        let rng = &mut SeededRng::new(1);
+        let sealer = Sealer::for_requests(&RequestKey::from_bytes([1; 32]), IvMode::Random, rng).unwrap();
+        let parts = Parts::<Nothing> {
+            profile: Profile::Plain,
+            context: Context::from_bytes([0; 32]),
+            sealer,
+            opener: Opener::for_responses(&ResponseKey::from_bytes([2; 32])).unwrap(),
+            max_plaintext: 0,
+        };
+        let lifetime = Lifetime::new(UnixMillis(0), UnixMillis(0), None);
+        let session = parts.into_session(SessionId::from_raw([3; 24]), lifetime, Ticks(0));
+        let mut seal = || session.sealer.seal_frame(rng, &Binding::Plain, Some(b""), &mut [0; OVERHEAD]);
+        for _ in 0..MAX_MESSAGES_PER_SESSION {
+            assert!(seal().is_ok());
+        }
+        assert_eq!(seal(), Err(Error::Exhausted));
+    }
+}

@@ -17,11 +17,12 @@ use sc_core::client::{AwaitingFirst, AwaitingSession, Client, ProfileChoice, Sta
 use sc_core::error::{Error, KeyRefusal, Malformed, Misuse};
 use sc_core::exchange::unwrap_keys;
 use sc_core::id::{SessionId, UnixMillis};
+use sc_core::provider::{Aead, ProviderError};
 use sc_core::replay::{ClaimVerdict, IvSet, IvSlot, Ledger, LedgerSlot, LedgerVerdict};
 use sc_core::rustcrypto::{Aes256GcmKey, RsaPrivateKey, RustCrypto};
-use sc_core::secret::{RequestKey, ResponseKey, SessionKeys};
+use sc_core::secret::{CandidateKeys, RequestKey, ResponseKey, SessionKeys, UnwrappedKey};
 use sc_core::server::{Grant, InlineSetup, Opened, Received, Refusal, RequestHead, Responder, Server};
-use sc_core::server::{SessionMessage, SessionRecord, UnclaimedFirst, UnclaimedMessage};
+use sc_core::server::{SessionMessage, SessionRecord, SetupWay, UnclaimedFirst, UnclaimedMessage};
 use sc_core::session::{Pending, Session};
 
 const QUESTION: &[u8] = br#"{"email":"user@example.com"}"#;
@@ -189,5 +190,43 @@ fn sealing_in_place_gives_what_sealing_into_gives() {
         let (mut body, _) = pair.ask(&session, forgot(), QUESTION);
         let (_, responder) = pair.serve(session.id(), forgot(), &mut body).unwrap();
         assert_eq!(answer_with(&mut pair.rng, responder, b"").len(), 32, "an empty answer is legal");
+    }
+}
+
+/// A provider that takes every tag: what a bug in one would be.
+struct Lax;
+
+impl Aead for Lax {
+    fn expand(_: &[u8; 32]) -> Result<Self, ProviderError> {
+        Ok(Self)
+    }
+
+    fn seal(&self, _: &[u8; 12], _: &[u8], _: &mut [u8]) -> Result<[u8; 16], ProviderError> {
+        Ok([0; 16])
+    }
+
+    fn open(&self, _: &[u8; 12], _: &[u8], _: &mut [u8], _: &[u8; 16]) -> Result<(), ProviderError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn keys_that_did_not_unwrap_make_no_session_even_if_the_payload_seems_to_open() {
+    let mut pair = Pair::new(6, ProfileChoice::Plain);
+    let mut body = pair.first_envelope(QUESTION);
+    let good = |byte| UnwrappedKey::from_result(Some(&[byte; 32]));
+    for (one, two) in [
+        (UnwrappedKey::from_result(None), good(1)),
+        (good(1), UnwrappedKey::from_result(None)),
+        (good(1), good(1)),
+    ] {
+        body[553..].fill(b'x');
+        let Ok(Received::Setup(setup)) = pair.server.receive(&RequestHead::default(), &mut body) else {
+            panic!("type 1")
+        };
+        let keys = CandidateKeys::combine(&mut rng(1), one, two);
+        let refused = setup.open::<Lax>(keys, phone(), forgot()).map(drop);
+        assert_eq!(refused, Err(Refusal::Exchange(SetupWay::Inline)));
+        assert!(body[553 + 12..body.len() - 16].iter().all(|byte| *byte == 0), "wiped");
     }
 }

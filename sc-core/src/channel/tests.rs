@@ -7,7 +7,7 @@ use rand_core::Rng;
 
 use super::*;
 use crate::provider::ProviderError;
-use crate::testing::SeededRng;
+use crate::testing::{Nothing, SeededRng};
 
 /// A provider that fails after it has done the worst it may: left text in the buffer.
 struct Failing;
@@ -24,23 +24,6 @@ impl Aead for Failing {
     fn open(&self, _: &[u8; 12], _: &[u8], buffer: &mut [u8], _: &[u8; 16]) -> Result<(), ProviderError> {
         buffer.fill(b'x');
         Err(ProviderError)
-    }
-}
-
-/// A provider that does nothing and says so to nobody: counting needs no cryptography.
-struct Nothing;
-
-impl Aead for Nothing {
-    fn expand(_: &[u8; 32]) -> Result<Self, ProviderError> {
-        Ok(Self)
-    }
-
-    fn seal(&self, _: &[u8; 12], _: &[u8], _: &mut [u8]) -> Result<[u8; 16], ProviderError> {
-        Ok([0; 16])
-    }
-
-    fn open(&self, _: &[u8; 12], _: &[u8], _: &mut [u8], _: &[u8; 16]) -> Result<(), ProviderError> {
-        Ok(())
     }
 }
 
