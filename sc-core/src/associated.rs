@@ -102,3 +102,83 @@ pub(crate) fn associated_data<'b>(buffer: &'b mut Buffer, binding: &Binding<'_>)
     }
     &buffer.0
 }
+
+#[cfg(test)]
+mod tests {
+    use std::string::String;
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::envelope::{Envelope, ParseOptions, encode_exchange_head, exchange_head_len};
+
+    const CONTEXT: Context = Context([0xcc; 32]);
+    const SESSION: &str = "sess_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+    fn built(binding: &Binding<'_>) -> Vec<u8> {
+        associated_data(&mut Buffer::new(), binding).to_vec()
+    }
+
+    fn name(text: &str) -> MessageName<'_> {
+        MessageName::new(text).unwrap()
+    }
+
+    #[test]
+    fn plain_authenticates_nothing_more() {
+        assert_eq!(built(&Binding::Plain), b"");
+    }
+
+    #[test]
+    fn a_first_request_authenticates_all_bytes_before_its_iv_and_its_name() {
+        let head = b"SC\x82\x01 and whatever follows";
+        let binding = Binding::Exchange { head, name: name("password.forgot") };
+        assert_eq!(built(&binding), b"SC\x82\x01 and whatever followspassword.forgot");
+    }
+
+    #[test]
+    fn a_request_authenticates_header_ctx_session_and_name() {
+        let session = SessionId::parse(SESSION).unwrap();
+        let binding = Binding::Request { context: &CONTEXT, session: &session, name: name("n") };
+        assert_eq!(
+            built(&binding),
+            [b"SC\x02\x02".as_slice(), &[0xcc; 32], SESSION.as_bytes(), b"n"].concat()
+        );
+    }
+
+    #[test]
+    fn an_answer_authenticates_header_ctx_session_the_requests_iv_and_name() {
+        let session = SessionId::parse(SESSION).unwrap();
+        let request = Iv([0x1e; 12]);
+        let binding = Binding::Response { context: &CONTEXT, session: &session, request, name: name("n") };
+        let expected = [b"SC\x02\x81".as_slice(), &[0xcc; 32], SESSION.as_bytes(), &[0x1e; 12], b"n"];
+        assert_eq!(built(&binding), expected.concat());
+    }
+
+    #[test]
+    fn the_longest_of_each_kind_fits() {
+        let long = "n".repeat(255);
+        let (session, head) = (SessionId::parse(SESSION).unwrap(), [7; HEADER_LEN + MAX_EXCHANGE_LEN]);
+        let exchange = Binding::Exchange { head: &head, name: name(&long) };
+        assert_eq!(built(&exchange).len(), head.len() + 255);
+        let response = Binding::Response {
+            context: &CONTEXT,
+            session: &session,
+            request: Iv([0; 12]),
+            name: name(&long),
+        };
+        assert_eq!(built(&response).len(), 4 + 32 + 37 + 12 + 255);
+    }
+
+    #[test]
+    fn ctx_is_the_hash_of_the_exchange_as_a_type_1_envelope_carries_it() {
+        let (key_id, request, response) = (String::from("k").repeat(255), [1; 300], [2; 300]);
+        let mut body = std::vec![0; exchange_head_len(255, 300)];
+        encode_exchange_head(Profile::Bound, &key_id, &request, &response, &mut body).unwrap();
+        let expected: [u8; 32] = Sha256::digest(&body[HEADER_LEN..]).into();
+        assert_eq!(Context::of(&key_id, &request, &response).as_bytes(), &expected);
+        body.extend([0; 28]);
+        let Ok(Envelope::KeyExchange(exchange, _)) = Envelope::parse(&body, &ParseOptions::default()) else {
+            panic!("not type 1")
+        };
+        assert_eq!(Context::of_exchange(&exchange).as_bytes(), &expected);
+    }
+}

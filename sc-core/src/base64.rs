@@ -3,7 +3,7 @@
 use base64ct::{Base64, Decoder, Encoding, Error};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::document::Text;
+use crate::quiet::text;
 
 /// Bytes per chunk of streamed decoding: any number is right, this one stays on the stack.
 const CHUNK: usize = 96;
@@ -71,7 +71,7 @@ impl<const N: usize> Serialize for Base64Bytes<N> {
 
 impl<'de, const N: usize> Deserialize<'de> for Base64Bytes<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Text(Self::decode))
+        text(deserializer, Self::decode)
     }
 }
 

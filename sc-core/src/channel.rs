@@ -264,8 +264,9 @@ impl<A: Aead> Opener<A> {
     /// Opens one whole envelope of this direction in place and returns its plaintext, inside `body`.
     ///
     /// # Errors
-    /// - [`Error::Malformed`] if `body` is not one envelope of this direction's type.
-    /// - [`Error::Rejected`] if the tag does not verify; the sealed part of `body` is then all zeroes.
+    /// - [`Error::Malformed`] if `body` is not one envelope; it is then left as it was.
+    /// - [`Error::Rejected`] if it is of another type than this direction's, or if the tag does not verify; the sealed
+    ///   part of `body` is then all zeroes.
     ///
     /// # Security
     /// No associated data, as in the plain profile.
@@ -283,10 +284,11 @@ impl<A: Aead> Opener<A> {
         body: &'b mut [u8],
     ) -> Result<&'b mut [u8], Error> {
         let layout = Layout::parse(body, options)?;
+        let (_, payload) = body.split_at_mut_checked(layout.iv_at).ok_or(Error::Rejected)?;
         if layout.kind != self.kind {
+            payload.zeroize();
             return Err(Error::Rejected);
         }
-        let (_, payload) = body.split_at_mut_checked(layout.iv_at).ok_or(Error::Rejected)?;
         self.open_payload(binding, payload)
     }
 
@@ -333,3 +335,6 @@ fn check_frame(plaintext: Option<&[u8]>, given: usize, overhead: usize) -> Resul
         Err(Misuse::BufferLength { needed, given })
     }
 }
+
+#[cfg(test)]
+mod tests;

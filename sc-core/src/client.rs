@@ -18,7 +18,7 @@ use subtle::ConstantTimeEq;
 
 use crate::associated::{Binding, Context};
 use crate::channel::{IvMode, Opener, Sealer};
-use crate::document::{Profiles, PublicKeyDocument, SessionAnswer, SessionRequest};
+use crate::document::{Profiles, PublicKeyDocument, SessionAnswer, SessionRequest, algorithm_name};
 use crate::envelope::{ParseOptions, Profile, encode_exchange_head, exchange_head_len};
 use crate::error::{Error, KeyRefusal, Misuse};
 use crate::exchange::wrap_keys;
@@ -178,8 +178,7 @@ impl<P: Provider> Client<P> {
         if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) || usize::try_from(document.key_size) != Ok(bits) {
             return Err(KeyRefusal::KeySize { said: document.key_size, is: bits }.into());
         }
-        let named_bits = document.algorithm.strip_prefix("RSA-OAEP-").map(str::parse);
-        if named_bits != Some(Ok(bits)) {
+        if Some(&document.algorithm) != algorithm_name(document.key_size).as_ref() {
             return Err(KeyRefusal::Algorithm.into());
         }
         let profile = self.choose_profile(document.profiles)?;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::document::Text;
+use crate::quiet::text;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $status:literal, $message:literal;)*) => {
@@ -92,8 +92,7 @@ impl Serialize for Code {
 impl<'de> Deserialize<'de> for Code {
     /// An unknown code reads as [`Code::InternalError`]: an error that carries no more than that.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer
-            .deserialize_str(Text(|text: &str| Some(Self::parse(text).unwrap_or(Self::InternalError))))
+        text(deserializer, |text| Some(Self::parse(text).unwrap_or(Self::InternalError)))
     }
 }
 

@@ -14,7 +14,8 @@
 //!
 //! # A whole conversation
 //!
-//! ```
+#![cfg_attr(feature = "rustcrypto", doc = "```")]
+#![cfg_attr(not(feature = "rustcrypto"), doc = "```ignore")]
 #![doc = include_str!("../examples/in_memory.rs")]
 //! ```
 //!
@@ -65,9 +66,14 @@ pub mod document;
 pub mod envelope;
 pub mod error;
 pub mod exchange;
+#[cfg(doctest)]
+mod guarantees;
 pub mod id;
 pub mod limits;
+#[cfg(feature = "rustcrypto")]
+mod oaep;
 pub mod provider;
+mod quiet;
 pub mod replay;
 pub mod retry;
 #[cfg(feature = "rustcrypto")]

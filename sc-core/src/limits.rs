@@ -75,5 +75,8 @@ pub const MAX_MESSAGE_NAME_LEN: usize = 255;
 /// Default lifetime of a session, in milliseconds: 24 hours (PROTOCOL 4.3).
 pub const DEFAULT_SESSION_TTL_MS: u64 = 24 * 60 * 60 * 1000;
 
+/// How long a session lives that has opened no message, in milliseconds: 5 minutes (PROTOCOL 10.4).
+pub const UNUSED_SESSION_MS: u32 = 5 * 60 * 1000;
+
 const _: () = assert!(MAX_OVERHEAD == 1_316, "PROTOCOL 10.10 says 1,316");
 const _: () = assert!(OVERHEAD == 32, "PROTOCOL 2 says 32");

@@ -6,7 +6,7 @@ use rand_core::CryptoRng;
 
 use crate::exchange::WrappedKeyHash;
 use crate::id::Iv;
-use crate::limits::{IV_LEN, MAX_MESSAGES_PER_SESSION, TAG_LEN};
+use crate::limits::{IV_LEN, MAX_LEDGER_HASHES, MAX_MESSAGES_PER_SESSION, TAG_LEN};
 pub use crate::table::Slot;
 use crate::table::{Place, Table};
 
@@ -150,63 +150,72 @@ pub type LedgerSlot = Slot<32>;
 
 /// The hashes of the wrapped keys that one RSA key has accepted. Entries are never dropped.
 #[derive(Debug)]
-pub struct Ledger<S>(Table<S, 32, 32>);
+pub struct Ledger<S> {
+    table: Table<S, 32, 32>,
+    /// Most hashes, however many slots there are.
+    most: usize,
+}
 
 impl<S: AsRef<[LedgerSlot]> + AsMut<[LedgerSlot]>> Ledger<S> {
-    /// An empty ledger in `slots`, whatever stood there. Holds as many hashes as there are slots.
+    /// An empty ledger in `slots`, whatever stood there. Holds as many hashes as there are slots, and at most 2^24.
     pub fn new<R: CryptoRng + ?Sized>(slots: S, rng: &mut R) -> Self {
-        Self(Table::new(slots, rng))
+        Self { table: Table::new(slots, rng), most: MAX_LEDGER_HASHES }
+    }
+
+    /// How many hashes may still be recorded.
+    fn room(&self) -> usize {
+        self.table.room().min(self.most.saturating_sub(self.table.len()))
     }
 
     /// Claims both wrapped keys of one set-up, the request key first: it decides, and who loses it claims nothing
     /// else; a half-recorded pair stays recorded (PROTOCOL 4.3, 10.16).
     pub fn claim(&mut self, [request, response]: &[WrappedKeyHash; 2]) -> LedgerVerdict {
-        let index = match self.0.find(&request.0) {
+        let index = match self.table.find(&request.0) {
             Place::Taken(_) => return LedgerVerdict::Repeated,
             Place::None => return LedgerVerdict::Full,
             Place::Free(index) => index,
         };
-        if self.0.room() < 2 {
+        if self.room() < 2 {
             return LedgerVerdict::Full;
         }
-        self.0.put(index, &request.0);
+        self.table.put(index, &request.0);
         self.record(response)
     }
 
     /// Records one hash, as when a ledger is read back from a file.
     pub fn record(&mut self, hash: &WrappedKeyHash) -> LedgerVerdict {
-        match self.0.find(&hash.0) {
+        match self.table.find(&hash.0) {
             Place::Taken(_) => LedgerVerdict::Repeated,
-            Place::Free(index) => {
-                self.0.put(index, &hash.0);
+            Place::Free(index) if self.room() > 0 => {
+                self.table.put(index, &hash.0);
                 LedgerVerdict::New
             }
-            Place::None => LedgerVerdict::Full,
+            Place::Free(_) | Place::None => LedgerVerdict::Full,
         }
     }
 
     /// Whether any of these hashes is recorded: a cheap look before the private operation, which decides nothing.
     #[must_use]
     pub fn contains_any(&self, hashes: &[WrappedKeyHash]) -> bool {
-        hashes.iter().any(|hash| matches!(self.0.find(&hash.0), Place::Taken(_)))
+        hashes.iter().any(|hash| matches!(self.table.find(&hash.0), Place::Taken(_)))
     }
 
     /// Hashes recorded.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.0.len()
+        self.table.len()
     }
 
     /// Whether nothing is recorded.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.0.len() == 0
+        self.table.len() == 0
     }
 
     /// Whether three quarters of the slots are taken, so that more slots would be faster.
     #[must_use]
     pub fn is_crowded(&self) -> bool {
-        self.0.is_crowded()
+        self.table.is_crowded()
     }
 
     /// Moves every hash into other slots, which should be more.
@@ -214,7 +223,9 @@ impl<S: AsRef<[LedgerSlot]> + AsMut<[LedgerSlot]>> Ledger<S> {
     /// # Errors
     /// Gives the ledger back unchanged if the new slots are fewer than the hashes.
     pub fn move_to<T: AsRef<[LedgerSlot]> + AsMut<[LedgerSlot]>>(self, slots: T) -> Result<Ledger<T>, Self> {
-        self.0.move_to(slots).map(Ledger).map_err(Self)
+        let most = self.most;
+        let moved = self.table.move_to(slots);
+        moved.map(|table| Ledger { table, most }).map_err(|table| Self { table, most })
     }
 }
 
@@ -284,6 +295,16 @@ mod tests {
     }
 
     #[test]
+    fn slots_that_were_used_before_are_emptied() {
+        let mut slots = [IvSlot::EMPTY; 4];
+        for _ in 0..3 {
+            let mut set = IvSet::new(&mut slots[..], &mut SeededRng::new(1));
+            assert!(set.is_empty());
+            assert_eq!(set.claim(&claim(0, 0)), ClaimVerdict::New);
+        }
+    }
+
+    #[test]
     fn a_wrapped_key_is_accepted_once_in_either_role() {
         let hash = |byte| WrappedKeyHash([byte; 32]);
         let mut ledger = Ledger::new([LedgerSlot::EMPTY; 16], &mut SeededRng::new(1));
@@ -311,5 +332,21 @@ mod tests {
         assert_eq!(ledger.record(&hash(9)), LedgerVerdict::New);
         assert_eq!(ledger.claim(&[hash(3), hash(4)]), LedgerVerdict::Full);
         assert_eq!(ledger.claim(&[hash(9), hash(4)]), LedgerVerdict::Repeated);
+    }
+
+    #[test]
+    fn a_ledger_has_a_limit_of_its_own_however_many_slots_there_are() {
+        let hash = |byte| WrappedKeyHash([byte; 32]);
+        let mut ledger = Ledger::new([LedgerSlot::EMPTY; 64], &mut SeededRng::new(1));
+        assert_eq!(ledger.most, 1 << 24);
+        ledger.most = 5;
+        assert_eq!(ledger.claim(&[hash(1), hash(2)]), LedgerVerdict::New);
+        assert_eq!(ledger.claim(&[hash(3), hash(4)]), LedgerVerdict::New);
+        assert_eq!(ledger.claim(&[hash(5), hash(6)]), LedgerVerdict::Full, "room for one is not enough");
+        assert_eq!(ledger.record(&hash(7)), LedgerVerdict::New);
+        assert_eq!(ledger.record(&hash(8)), LedgerVerdict::Full);
+        assert_eq!(ledger.claim(&[hash(1), hash(9)]), LedgerVerdict::Repeated, "what is known stays known");
+        let mut moved = ledger.move_to([LedgerSlot::EMPTY; 128]).unwrap();
+        assert_eq!(moved.claim(&[hash(5), hash(6)]), LedgerVerdict::Full, "the limit moves along");
     }
 }

@@ -1,11 +1,15 @@
 //! The default provider: `aes-gcm` and `rsa` of the RustCrypto project (feature `rustcrypto`).
 //!
 //! Works without std; `rsa` needs an allocator. The RSA arithmetic of `rsa` 0.10 is constant-time and
-//! its private operations here are blinded with the caller's randomness.
+//! its private operations here are blinded with the caller's randomness. What comes out is decoded by this crate,
+//! strictly and without a branch: `rsa`'s own OAEP decoder takes blocks that RFC 8017 refuses.
+
+use alloc::boxed::Box;
 
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce, Tag};
 use rand_core::CryptoRng;
+use rsa::hazmat::rsa_decrypt_and_check;
 use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePublicKey};
 use rsa::traits::PublicKeyParts;
 use rsa::{BoxedUint, PrivateKey, PublicKey};
@@ -13,6 +17,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::limits::{IV_LEN, KEY_LEN, MAX_RSA_BITS, MAX_SPKI_LEN, MIN_RSA_BITS, TAG_LEN};
+use crate::oaep::decode_key;
 use crate::provider::{Aead, KeyUnwrap, KeyWrap, Provider, ProviderError};
 use crate::secret::UnwrappedKey;
 
@@ -144,15 +149,28 @@ impl KeyUnwrap for RsaPrivateKey {
     }
 
     fn unwrap_key<R: CryptoRng + ?Sized>(&self, rng: &mut R, wrapped: &[u8]) -> UnwrappedKey {
-        let below_modulus = wrapped.len() == self.0.size()
-            && BoxedUint::from_be_slice(wrapped, self.0.n().bits_precision())
-                .is_ok_and(|c| c < *self.0.n().as_ref());
-        let plaintext = if below_modulus {
-            self.0.oaep_decrypt_with_rng::<Sha256, _>(rng, wrapped).ok().map(Zeroizing::new)
-        } else {
-            None
-        };
-        UnwrappedKey::from_result(plaintext.as_deref().map(alloc::vec::Vec::as_slice))
+        let block = self.decrypt(rng, wrapped).and_then(|mut block| {
+            let excess = block.len().checked_sub(self.0.size())?;
+            Some(decode_key(block.get_mut(excess..)?))
+        });
+        block.unwrap_or_else(|| UnwrappedKey::from_result(None))
+    }
+}
+
+impl RsaPrivateKey {
+    /// The blinded, fault-checked private operation. The result may have zero bytes in front.
+    ///
+    /// Refuses a number of another length than the modulus or not below it, which anybody can see.
+    fn decrypt<R: CryptoRng + ?Sized>(&self, rng: &mut R, wrapped: &[u8]) -> Option<Zeroizing<Box<[u8]>>> {
+        if wrapped.len() != self.0.size() {
+            return None;
+        }
+        let number = BoxedUint::from_be_slice(wrapped, self.0.n().bits_precision()).ok()?;
+        if number >= *self.0.n().as_ref() {
+            return None;
+        }
+        let block = rsa_decrypt_and_check(&self.0, Some(rng), &number).ok().map(Zeroizing::new)?;
+        Some(Zeroizing::new(block.to_be_bytes()))
     }
 }
 

@@ -104,6 +104,12 @@ impl UnwrappedKey {
         let bytes = plaintext.and_then(|plaintext| <[u8; KEY_LEN]>::try_from(plaintext).ok());
         Self { valid: Choice::from(u8::from(bytes.is_some())), bytes: bytes.unwrap_or_default() }
     }
+
+    /// Takes bytes and whether they count, without a branch.
+    #[cfg(feature = "rustcrypto")]
+    pub(crate) const fn from_parts(bytes: [u8; KEY_LEN], valid: Choice) -> Self {
+        Self { bytes, valid }
+    }
 }
 
 impl fmt::Debug for UnwrappedKey {

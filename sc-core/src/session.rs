@@ -9,7 +9,7 @@ use crate::channel::{Opener, Sealer};
 use crate::envelope::{ParseOptions, Profile};
 use crate::error::{Error, Misuse};
 use crate::id::{Iv, MessageName, SessionId, Ticks, UnixMillis};
-use crate::limits::{DEFAULT_SESSION_TTL_MS, MAX_MESSAGES_PER_SESSION, OVERHEAD};
+use crate::limits::{DEFAULT_SESSION_TTL_MS, MAX_MESSAGES_PER_SESSION, OVERHEAD, UNUSED_SESSION_MS};
 use crate::provider::Provider;
 
 /// Shortest lifetime that a client believes, in milliseconds: 1 minute (PROTOCOL 10.8).
@@ -32,13 +32,13 @@ impl Lifetime {
     /// From the server's words: the end, and the server's own clock when it said so. Only the difference
     /// counts, so the two clocks need not agree; it is clamped to 1 minute to 24 hours (PROTOCOL 10.8).
     ///
-    /// `idle_timeout` is in seconds.
+    /// `idle_timeout` is in seconds; 0 counts as 1, or a session would be over before its first request.
     #[must_use]
     pub fn new(expires_at: UnixMillis, said_at: UnixMillis, idle_timeout: Option<u32>) -> Self {
         let total = expires_at.0.saturating_sub(said_at.0).clamp(MIN_LIFETIME_MS, MAX_LIFETIME_MS);
         Self {
             total_ms: u32::try_from(total).unwrap_or(u32::MAX),
-            idle_ms: idle_timeout.map(|seconds| seconds.saturating_mul(1000)),
+            idle_ms: idle_timeout.map(|seconds| seconds.max(1).saturating_mul(1000)),
         }
     }
 }
@@ -204,7 +204,20 @@ impl<P: Provider> Session<P> {
         Ok(Pending { session: self, request, name })
     }
 
+    /// Replaces the lifetime, counted from the same start.
+    ///
+    /// For an inline set-up: the headers give the end of the session before the first answer opens, the answer's own
+    /// `timestamp` is known only afterwards, and authentic.
+    #[must_use]
+    pub const fn with_lifetime(mut self, lifetime: Lifetime) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
     /// Where the session stands at `now`.
+    ///
+    /// It is over at its end, after its idle timeout, after 65,536 messages, and, as long as it has sent nothing,
+    /// after 5 minutes, when the server gives it up too (PROTOCOL 10.4).
     #[must_use]
     pub fn phase(&self, now: Ticks) -> Phase {
         if self.closed.load(Ordering::Relaxed) {
@@ -216,8 +229,12 @@ impl<P: Provider> Session<P> {
         let near = |limit: u32, left: u64| left <= MAX_RENEWAL_MARGIN_MS.min(u64::from(limit) / 10);
 
         let life_left = left(self.lifetime.total_ms, age);
-        let idle_left = self.lifetime.idle_ms.map(|limit| (limit, left(limit, idle)));
         let sent = self.sealer.sent();
+        let idle_limit = match (sent, self.lifetime.idle_ms) {
+            (0, limit) => Some(limit.map_or(UNUSED_SESSION_MS, |limit| limit.min(UNUSED_SESSION_MS))),
+            (_, limit) => limit,
+        };
+        let idle_left = idle_limit.map(|limit| (limit, left(limit, idle)));
         if life_left == 0 || idle_left.is_some_and(|(_, left)| left == 0) || sent >= MAX_MESSAGES_PER_SESSION
         {
             Phase::Expired
@@ -262,7 +279,7 @@ impl<P: Provider> Pending<'_, P> {
     ///
     /// # Errors
     /// - [`Error::Malformed`] if `body` is not an envelope: a plain answer is an error whatever its HTTP status, and
-    ///   never data (PROTOCOL 5, downgrade rule).
+    ///   never data (PROTOCOL 5, downgrade rule). `body` is then left as it was.
     /// - [`Error::Rejected`] if it is of another type, or does not open. The sealed part of `body` is then all zeroes.
     pub fn open(self, body: &mut [u8]) -> Result<&mut [u8], Error> {
         let Self { session, request, name } = self;
@@ -280,4 +297,34 @@ impl<P: Provider> core::fmt::Debug for Pending<'_, P> {
 /// Refuses a plaintext that the other side would refuse.
 pub(crate) const fn check_plaintext(len: usize, max: usize) -> Result<(), Misuse> {
     if len > max { Err(Misuse::PlaintextTooLong { len, max }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::IvMode;
+    use crate::secret::{RequestKey, ResponseKey};
+    use crate::testing::{Nothing, SeededRng};
+
+    /// The phase is looked at before a message is reserved, so threads that race pass it together: the sealer itself
+    /// must hold the limit.
+    #[test]
+    fn the_sealer_of_a_session_holds_the_limit_without_its_phase() {
+        let rng = &mut SeededRng::new(1);
+        let sealer = Sealer::for_requests(&RequestKey::from_bytes([1; 32]), IvMode::Random, rng).unwrap();
+        let parts = Parts::<Nothing> {
+            profile: Profile::Plain,
+            context: Context::from_bytes([0; 32]),
+            sealer,
+            opener: Opener::for_responses(&ResponseKey::from_bytes([2; 32])).unwrap(),
+            max_plaintext: 0,
+        };
+        let lifetime = Lifetime::new(UnixMillis(0), UnixMillis(0), None);
+        let session = parts.into_session(SessionId::from_raw([3; 24]), lifetime, Ticks(0));
+        let mut seal = || session.sealer.seal_frame(rng, &Binding::Plain, Some(b""), &mut [0; OVERHEAD]);
+        for _ in 0..MAX_MESSAGES_PER_SESSION {
+            assert!(seal().is_ok());
+        }
+        assert_eq!(seal(), Err(Error::Exhausted));
+    }
 }

@@ -6,10 +6,10 @@
 use base64ct::{Base64, Encoding};
 use serde::{Deserializer, de};
 
-use crate::document::Text;
 use crate::envelope::{Layout, MessageType, ParseOptions, Profile};
 use crate::error::{Error, Malformed, Misuse};
 use crate::limits::{HEADER_LEN, MIN_SEALED_LEN};
+use crate::quiet::{Quiet, object, text};
 
 const PREFIX: &[u8] = br#"{"v":2,"p":""#;
 const SUFFIX: &[u8] = br#""}"#;
@@ -63,14 +63,14 @@ pub fn encode<'o>(envelope: &[u8], out: &'o mut [u8]) -> Result<&'o [u8], Error>
 /// assert_eq!(envelope.len(), 32);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct TextEnvelope<'o> {
     kind: MessageType,
     out: &'o mut [u8],
 }
 
 impl<'o> TextEnvelope<'o> {
-    /// Reads into `out`, as an envelope of type `kind`: 2 at a server, 129 at a client.
+    /// Reads into `out`, as an envelope of type `kind`: 2 at a server, 129 at a client. There is no text form of
+    /// type 1: reading as one fails.
     #[must_use]
     pub const fn new(kind: MessageType, out: &'o mut [u8]) -> Self {
         Self { kind, out }
@@ -83,15 +83,25 @@ impl<'o> TextEnvelope<'o> {
     /// The format's own error, without a byte of the payload, if the object breaks its form, if the payload is
     /// not Base64 of at least 28 bytes, or if it does not fit into the buffer.
     pub fn read<'de, D: Deserializer<'de>>(self, deserializer: D) -> Result<&'o mut [u8], D::Error> {
-        deserializer.deserialize_map(Members(self))
+        object(deserializer, Members(self))
     }
 
     /// Decodes `p` behind the header and gives the length of the envelope.
     fn decode(out: &mut [u8], kind: MessageType, text: &str) -> Option<usize> {
+        if kind == MessageType::KeyExchange {
+            return None;
+        }
         let (header, payload) = out.split_first_chunk_mut::<HEADER_LEN>()?;
         *header = kind.header(Profile::Plain);
         let payload = Base64::decode(text, payload).ok()?;
         (payload.len() >= MIN_SEALED_LEN).then(|| payload.len().saturating_add(HEADER_LEN))
+    }
+}
+
+impl core::fmt::Debug for TextEnvelope<'_> {
+    /// Shows how long the buffer is, not what is in it.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "TextEnvelope({:?}, {} bytes)", self.kind, self.out.len())
     }
 }
 
@@ -108,12 +118,12 @@ impl<'de, 'o> de::Visitor<'de> for Members<'o> {
         let TextEnvelope { kind, out } = self.0;
         let malformed = || de::Error::custom(Malformed::Text);
         let (mut version, mut length) = (None::<u8>, None::<usize>);
-        while let Some(name) = members.next_key_seed(Seed(Text(Member::parse)))? {
+        while let Some(name) = members.next_key_seed(Seed(Member::parse))? {
             match name {
-                Member::Version if version.is_none() => version = Some(members.next_value()?),
+                Member::Version if version.is_none() => version = Some(members.next_value::<Quiet<u8>>()?.0),
                 Member::Payload if length.is_none() => {
                     let decode = |text: &str| TextEnvelope::decode(out, kind, text);
-                    length = Some(members.next_value_seed(Seed(TextMut(decode)))?);
+                    length = Some(members.next_value_seed(Seed(decode))?);
                 }
                 Member::Version | Member::Payload => return Err(malformed()),
             }
@@ -141,28 +151,13 @@ impl Member {
     }
 }
 
-/// Reads one string through a visitor.
-struct Seed<V>(V);
+/// Reads one string through a function.
+struct Seed<F>(F);
 
-impl<'de, V: de::Visitor<'de>> de::DeserializeSeed<'de> for Seed<V> {
-    type Value = V::Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
-        deserializer.deserialize_str(self.0)
-    }
-}
-
-/// As [`Text`], with a function that writes.
-struct TextMut<F>(F);
-
-impl<T, F: FnMut(&str) -> Option<T>> de::Visitor<'_> for TextMut<F> {
+impl<'de, T, F: FnMut(&str) -> Option<T>> de::DeserializeSeed<'de> for Seed<F> {
     type Value = T;
 
-    fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Base64")
-    }
-
-    fn visit_str<E: de::Error>(mut self, text: &str) -> Result<T, E> {
-        (self.0)(text).ok_or_else(|| E::custom(Malformed::Text))
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        text(deserializer, self.0)
     }
 }

@@ -13,7 +13,6 @@ use crate::provider::Aead;
 use crate::server::{Refusal, SessionRecord};
 
 /// Plaintext that nobody may read yet; wiped unless it is released.
-#[derive(Debug)]
 pub(crate) struct Withheld<'b>(Option<&'b mut [u8]>);
 
 impl<'b> Withheld<'b> {
@@ -26,6 +25,12 @@ impl<'b> Withheld<'b> {
     }
 }
 
+impl core::fmt::Debug for Withheld<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Withheld(..)")
+    }
+}
+
 impl Drop for Withheld<'_> {
     fn drop(&mut self) {
         if let Some(plaintext) = self.0.as_mut() {
@@ -35,13 +40,19 @@ impl Drop for Withheld<'_> {
 }
 
 /// A request that has opened: the tag verified and the IV was claimed.
-#[derive(Debug)]
 #[must_use = "an opened request is owed an answer"]
 pub struct Opened<'b, 'n, A> {
     /// The plaintext, inside the body that was received.
     pub plaintext: &'b mut [u8],
     /// Seals the answer.
     pub responder: Responder<'n, A>,
+}
+
+impl<A> core::fmt::Debug for Opened<'_, '_, A> {
+    /// Shows how long the plaintext is, and not a byte of it.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Opened({} bytes, {:?})", self.plaintext.len(), self.responder)
+    }
 }
 
 /// The right to seal one answer, error or not. Not Clone: one request, one answer.
@@ -120,5 +131,31 @@ impl<A> core::fmt::Debug for Responder<'_, A> {
             .field("session", &self.session)
             .field("profile", &self.profile)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn withheld_plaintext_is_wiped_unless_it_is_released() {
+        let mut text = *b"password";
+        drop(Withheld::new(&mut text));
+        assert_eq!(text, [0; 8]);
+        let mut text = *b"password";
+        assert_eq!(Withheld::new(&mut text).release(), b"password");
+        assert_eq!(&text, b"password");
+    }
+
+    #[test]
+    fn withheld_plaintext_is_wiped_when_its_owner_panics() {
+        let mut text = *b"password";
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _withheld = Withheld::new(&mut text);
+            std::panic::resume_unwind(std::boxed::Box::new(()));
+        }));
+        assert!(caught.is_err());
+        assert_eq!(text, [0; 8]);
     }
 }

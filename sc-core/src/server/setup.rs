@@ -93,13 +93,18 @@ impl<'r> EndpointSetup<'r> {
     /// Takes the unwrapped keys of `wrapped` and judges them, once.
     ///
     /// # Errors
-    /// [`Refusal::Exchange`] if one did not unwrap or both are equal.
+    /// [`Refusal::Exchange`] if one did not unwrap or both are equal; [`Refusal::Provider`] if `wrapped` is not of this
+    /// request, which is a mistake on our side: the ledger would record other keys than those in use.
     pub fn accept(
         self,
         wrapped: WrappedKeys<'_>,
         keys: CandidateKeys,
         client: ClientHash,
     ) -> Result<UnclaimedKeys, Refusal> {
+        let own = [self.request.enc_req_key.as_slice(), self.request.enc_resp_key.as_slice()];
+        if own != [wrapped.request(), wrapped.response()] {
+            return Err(Refusal::Provider);
+        }
         let keys = keys.into_keys().map_err(|_| Refusal::Exchange(SetupWay::Endpoint))?;
         Ok(UnclaimedKeys {
             hashes: wrapped.hashes(),

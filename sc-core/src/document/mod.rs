@@ -1,7 +1,8 @@
 //! The JSON documents of the session endpoints, for any serde format crate, with or without std (PROTOCOL 4.1, 5).
 //!
 //! What a server reads is strict: unknown, duplicate and missing properties are errors. What a client reads
-//! ignores properties that it does not know, so that a server may say more one day.
+//! ignores properties that it does not know, so that a server may say more one day. An error names the property and
+//! never repeats a value.
 
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -11,12 +12,15 @@ use crate::code::Code;
 use crate::envelope::Profile;
 use crate::id::{KeyId, SessionId};
 use crate::limits::{MAX_SPKI_LEN, MAX_WRAPPED_LEN};
+use crate::quiet::text;
+
+mod form;
 
 /// The version in every JSON answer.
 pub const ANSWER_VERSION: &str = "2.0.0";
 
 /// `data` of the answer to `GET /web/v1/secure-channel/public-key`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct PublicKeyDocument {
@@ -33,7 +37,7 @@ pub struct PublicKeyDocument {
     /// Until when the key unwraps, ISO 8601; `None`: it does not expire.
     pub expires_at: Option<heapless::String<40>>,
     /// The profiles on offer.
-    #[serde(default, skip_serializing_if = "Profiles::is_plain_only")]
+    #[serde(skip_serializing_if = "Profiles::is_plain_only")]
     pub profiles: Profiles,
 }
 
@@ -48,18 +52,26 @@ impl PublicKeyDocument {
         expires_at: Option<&str>,
         profiles: Profiles,
     ) -> Option<Self> {
-        let mut algorithm = heapless::String::new();
-        core::fmt::write(&mut algorithm, format_args!("RSA-OAEP-{bits}")).ok()?;
+        if spki_der.len() > MAX_SPKI_LEN {
+            return None;
+        }
         Some(Self {
             key_id,
             public_key: Base64Bytes::new(spki_der),
-            algorithm,
+            algorithm: algorithm_name(bits)?,
             key_size: bits,
             created_at: created_at.try_into().ok()?,
             expires_at: expires_at.map(heapless::String::try_from).transpose().ok()?,
             profiles,
         })
     }
+}
+
+/// `algorithm` of a key of this many bits.
+pub(crate) fn algorithm_name(bits: u32) -> Option<heapless::String<32>> {
+    let mut name = heapless::String::new();
+    core::fmt::write(&mut name, format_args!("RSA-OAEP-{bits}")).ok()?;
+    Some(name)
 }
 
 /// The profiles that a server offers: always `plain`, perhaps `bound` (PROTOCOL 8).
@@ -109,7 +121,9 @@ impl<'de> Deserialize<'de> for Profiles {
                 Ok(profiles)
             }
         }
-        deserializer.deserialize_seq(Visitor)
+        deserializer
+            .deserialize_seq(Visitor)
+            .map_err(|_| de::Error::custom("expected a list of profile names"))
     }
 }
 
@@ -134,19 +148,18 @@ struct ProfileName(Option<Profile>);
 
 impl<'de> Deserialize<'de> for ProfileName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer
-            .deserialize_str(Text(|text: &str| match text {
-                "plain" => Some(Some(Profile::Plain)),
-                "bound" => Some(Some(Profile::Bound)),
-                _ => Some(None),
-            }))
-            .map(Self)
+        text(deserializer, |name| match name {
+            "plain" => Some(Some(Profile::Plain)),
+            "bound" => Some(Some(Profile::Bound)),
+            _ => Some(None),
+        })
+        .map(Self)
     }
 }
 
 /// The body of `POST /web/v1/secure-channel/session`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct SessionRequest {
     /// The RSA key that wraps both keys.
@@ -156,7 +169,7 @@ pub struct SessionRequest {
     /// The wrapped response key.
     pub enc_resp_key: Base64Bytes<MAX_WRAPPED_LEN>,
     /// The profile that the client wants; absent means `plain`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
 }
 
@@ -195,12 +208,12 @@ impl Serialize for NamedKeyId {
 
 impl<'de> Deserialize<'de> for NamedKeyId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Text(|text: &str| Some(KeyId::parse(text).ok()))).map(Self)
+        text(deserializer, |text| Some(KeyId::parse(text).ok())).map(Self)
     }
 }
 
 /// `data` of the answer to the session request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct SessionAnswer {
@@ -209,10 +222,10 @@ pub struct SessionAnswer {
     /// The absolute end of the session, in milliseconds since 1970.
     pub expires_at: u64,
     /// Seconds without a message after which the session ends (PROTOCOL 10.16).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_timeout: Option<u32>,
     /// The profile, when it is not `plain`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
 }
 
@@ -261,18 +274,19 @@ impl<'m> Answer<'m, ()> {
 }
 
 /// Any JSON answer, as a client reads it. An error needs only `success`, `code` and `message`.
-#[derive(Debug, Clone, Deserialize)]
+///
+/// An answer whose `data` is no `T` does not read at all. Where an error may carry data of another form, read it as
+/// `ReceivedAnswer<serde::de::IgnoredAny>` first.
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ReceivedAnswer<T> {
     /// The server's clock, in milliseconds since 1970.
-    #[serde(default)]
     pub timestamp: Option<u64>,
     /// Whether the request succeeded.
     pub success: bool,
     /// Why, or `2000`.
     pub code: Code,
     /// What came back.
-    #[serde(default = "Option::default")]
     pub data: Option<T>,
 }
 
@@ -284,7 +298,7 @@ impl Serialize for KeyId {
 
 impl<'de> Deserialize<'de> for KeyId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Text(|text: &str| Self::parse(text).ok()))
+        text(deserializer, |text| Self::parse(text).ok())
     }
 }
 
@@ -296,21 +310,6 @@ impl Serialize for SessionId {
 
 impl<'de> Deserialize<'de> for SessionId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Text(|text: &str| Self::parse(text).ok()))
-    }
-}
-
-/// Reads a string that a function turns into a value; the error never repeats the string.
-pub(crate) struct Text<F>(pub(crate) F);
-
-impl<T, F: Fn(&str) -> Option<T>> de::Visitor<'_> for Text<F> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("a string of the right form")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
-        (self.0)(text).ok_or_else(|| E::custom("a string of another form"))
+        text(deserializer, |text| Self::parse(text).ok())
     }
 }
