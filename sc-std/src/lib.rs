@@ -1,4 +1,61 @@
-//! Secure Channel v2 for services and apps: what sc-core needs around it.
+//! Secure Channel v2 for services and apps: what [`sc_core`] needs around it.
+//!
+//! ```text
+//!   your axum service                              your app
+//!        │ ScRouter, ScLayer                          │ ScClient
+//!        ▼                                            ▼
+//!   server ── keys, store, admission, limits       client ── Transport (reqwest, or yours)
+//!        └──────────────── sc-core ───────────────────┘
+//!                             ▲
+//!                  provider: AWS-LC, RustCrypto
+//! ```
+//!
+//! A server with one protected route:
+//!
+//! ```
+//! # #[cfg(all(feature = "axum", feature = "aws-lc-rs"))] {
+//! use std::sync::Arc;
+//! use axum::{Json, routing::post};
+//! use sc_std::clock::{Clock, SystemClock};
+//! use sc_std::keys::KeyRing;
+//! use sc_std::server::{ScRouter, ScServer};
+//! use sc_std::store::MemoryStore;
+//!
+//! let keys = Arc::new(KeyRing::in_memory(2048, 24 * 60 * 60 * 1000, SystemClock::new().now())?);
+//! let server = ScServer::builder(keys, MemoryStore::default()).build();
+//! let echo = post(|Json(body): Json<serde_json::Value>| async { Json(body) });
+//! let app: axum::Router = ScRouter::new(server).sealed("/echo", "echo", echo).into_router();
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Architecture
+//!
+//! | module | holds |
+//! |---|---|
+//! | `server` | the tower layer, the session endpoints, the axum router, the serving loop |
+//! | `client` | the HTTP client: one shared session, renewal, recovery |
+//! | `keys` | a server's RSA keys: PEM files, the ring that rotates them |
+//! | `store`, `admission`, [`rate_limit`] | sessions, IV claims and ledger; the queue for RSA; the limits |
+//! | [`message`], `reset` | typed messages, forgot password first; tokens, accounts and mails behind it |
+//! | [`provider`], [`rng`], [`clock`] | the cryptographic libraries, randomness, time |
+//!
+//! # Features
+//!
+//! | feature | default | gives |
+//! |---|---|---|
+//! | `aws-lc-rs` | yes | the provider on AWS-LC, for servers |
+//! | `server` | yes | key ring, stores, admission, limits, the tower layer, password reset |
+//! | `axum` | yes | router, serving loop and the forgot-password endpoint for axum |
+//! | `rustcrypto` | no | the provider in pure Rust |
+//! | `client`, `reqwest` | no | the HTTP client, and its transport |
+//! | `mail` | no | mails as files, built by lettre |
+//! | `cli` | no | the `scv2` program |
+//!
+//! # Security notes
+//!
+//! - The library's buffers for plaintext are wiped when the last handle is dropped; what a handler copies is its own.
+//! - Forking a process without exec is not supported: both halves would draw the same randomness.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "server")]
@@ -20,3 +77,8 @@ pub mod rng;
 pub mod server;
 #[cfg(feature = "server")]
 pub mod store;
+
+/// The README's code, which is tested with the documentation.
+#[cfg(all(doctest, feature = "cli"))]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
