@@ -15,7 +15,7 @@ use tracing::debug;
 use zeroize::Zeroizing;
 
 use super::error::{ClientError, ErrorAnswer, MessageError, SetUpError};
-use super::headers::new_session;
+use super::headers::{NewSession, said_at};
 use super::sessions::{ClientProvider, Obtained, Sessions, SetUpRight};
 use super::set_up::{code_of, ensure_key};
 use super::wire::{PlainAnswer, Received, Verdict, Wire, Within};
@@ -143,10 +143,16 @@ async fn first<P: ClientProvider>(
     match received {
         Received::Sealed(parts, mut body) => {
             let status = parts.status.as_u16();
-            let (id, lifetime) = new_session(&parts.headers).ok_or(ClientError::Unreadable { status })?;
-            let (session, opened) =
-                awaiting.open(id, lifetime, asked_at, &mut body).map_err(|_| ClientError::NotOpened)?;
-            right.succeed(session);
+            let new = NewSession::of(&parts.headers).ok_or(ClientError::Unreadable { status })?;
+            let until_opened = new.lifetime(said_at(&parts.headers));
+            let (session, opened) = awaiting
+                .open(new.id, until_opened, asked_at, &mut body)
+                .map_err(|_| ClientError::NotOpened)?;
+            // The answer's own clock is authentic, now that it has opened.
+            right.succeed(match Verdict::read(opened).and_then(|verdict| verdict.said_at()) {
+                Some(said_at) => session.with_lifetime(new.lifetime(said_at)),
+                None => session,
+            });
             judge(&parts, opened).map(Turn::Done)
         }
         Received::Plain(plain) => {

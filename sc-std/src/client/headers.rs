@@ -69,12 +69,25 @@ pub(crate) fn said_at(headers: &HeaderMap) -> UnixMillis {
     UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// What an inline answer says about its new session (PROTOCOL 4.2, 10.16).
-pub(crate) fn new_session(headers: &HeaderMap) -> Option<(SessionId, Lifetime)> {
-    let id = SessionId::parse(text(headers, SESSION_ID)?).ok()?;
-    let expires_at = UnixMillis(text(headers, EXPIRES_AT)?.parse().ok()?);
-    let idle_timeout = text(headers, IDLE_TIMEOUT).and_then(|seconds| seconds.parse().ok());
-    Some((id, Lifetime::new(expires_at, said_at(headers), idle_timeout)))
+/// What the headers of an inline answer say about its new session (PROTOCOL 4.2, 10.16).
+pub(crate) struct NewSession {
+    pub(crate) id: SessionId,
+    expires_at: UnixMillis,
+    idle_timeout: Option<u32>,
+}
+
+impl NewSession {
+    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+        let id = SessionId::parse(text(headers, SESSION_ID)?).ok()?;
+        let expires_at = UnixMillis(text(headers, EXPIRES_AT)?.parse().ok()?);
+        let idle_timeout = text(headers, IDLE_TIMEOUT).and_then(|seconds| seconds.parse().ok());
+        Some(Self { id, expires_at, idle_timeout })
+    }
+
+    /// The lifetime, by the server's clock as the answer tells it (PROTOCOL 10.8).
+    pub(crate) fn lifetime(&self, said_at: UnixMillis) -> Lifetime {
+        Lifetime::new(self.expires_at, said_at, self.idle_timeout)
+    }
 }
 
 #[cfg(test)]

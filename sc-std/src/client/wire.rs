@@ -8,7 +8,7 @@ use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE};
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use sc_core::envelope::MAGIC;
-use sc_core::id::SessionId;
+use sc_core::id::{SessionId, UnixMillis};
 use sc_core::limits::MAX_OVERHEAD;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -163,6 +163,8 @@ pub(crate) struct Verdict {
     code: String,
     #[serde(default)]
     message: String,
+    #[serde(default)]
+    timestamp: Option<u64>,
     #[serde(default, rename = "data")]
     _data: Option<IgnoredAny>,
 }
@@ -170,6 +172,11 @@ pub(crate) struct Verdict {
 impl Verdict {
     pub(crate) fn read(json: &[u8]) -> Option<Self> {
         serde_json::from_slice(json).ok()
+    }
+
+    /// The server's clock.
+    pub(crate) fn said_at(&self) -> Option<UnixMillis> {
+        self.timestamp.map(UnixMillis)
     }
 
     pub(crate) fn into_answer(
