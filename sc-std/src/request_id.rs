@@ -1,7 +1,7 @@
 //! Request ids: UUIDs of version 4 (RFC 9562), drawn without a system call.
 
 use rand_core::Rng;
-use uuid::{Builder, Uuid};
+use uuid::Builder;
 
 use crate::rng::SystemSeeded;
 
@@ -15,11 +15,13 @@ pub(crate) fn random_request_id() -> String {
 /// Whether a caller's request id is a UUID.
 #[cfg(feature = "server")]
 pub(crate) fn is_request_id(value: &[u8]) -> bool {
-    Uuid::try_parse_ascii(value).is_ok()
+    uuid::Uuid::try_parse_ascii(value).is_ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
     #[test]

@@ -10,6 +10,7 @@
 
 #[cfg(feature = "aws-lc-rs")]
 mod aws_lc;
+#[cfg(any(feature = "aws-lc-rs", feature = "server"))]
 pub(crate) mod der;
 
 #[cfg(feature = "aws-lc-rs")]

@@ -47,13 +47,20 @@ impl Endpoint {
         }
     }
 
-    /// Refuses the wrong method.
-    pub(crate) fn check_method(self, method: &Method) -> Result<(), Reject> {
-        let wanted = match self {
-            Self::PublicKey => Method::GET,
-            Self::Session | Self::Close => Method::POST,
-        };
-        if *method == wanted { Ok(()) } else { Err(Reject::new(Code::MethodNotAllowed)) }
+    /// The methods that the endpoint takes, as `Allow` names them.
+    pub(crate) const fn allowed(self) -> &'static str {
+        match self {
+            Self::PublicKey => "GET, HEAD",
+            Self::Session | Self::Close => "POST",
+        }
+    }
+
+    /// Whether the endpoint takes a method.
+    pub(crate) fn takes(self, method: &Method) -> bool {
+        match self {
+            Self::PublicKey => matches!(*method, Method::GET | Method::HEAD),
+            Self::Session | Self::Close => *method == Method::POST,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue,
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue,
     TRANSFER_ENCODING,
 };
 use http::request::Parts;
@@ -228,8 +228,12 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
         request: Request<B>,
     ) -> Response<R> {
         let (parts, sent) = request.into_parts();
+        if !endpoint.takes(&parts.method) {
+            let mut refused = self.refuse::<R>(&Reject::new(Code::MethodNotAllowed));
+            refused.headers_mut().insert(ALLOW, HeaderValue::from_static(endpoint.allowed()));
+            return refused;
+        }
         let answer = async {
-            endpoint.check_method(&parts.method)?;
             match endpoint {
                 Endpoint::PublicKey => self.public_key(),
                 Endpoint::Close => self.close(&parts.headers).await,

@@ -1,6 +1,7 @@
-//! The ledgers of wrapped keys in memory: one for each RSA key, dropped when that key is no longer accepted.
+//! The ledgers of wrapped keys of a single server: one for each RSA key, dropped when that key is no longer accepted.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sc_core::exchange::WrappedKeyHash;
@@ -9,6 +10,8 @@ use sc_core::limits::MAX_LEDGER_HASHES;
 use sc_core::replay::{Ledger, LedgerSlot, LedgerVerdict};
 
 use crate::rng::SystemSeeded;
+use crate::store::StoreError;
+use crate::store::ledger_file::{KeyIdHash, LedgerFile, LedgerFileError, key_id_hash};
 
 /// Slots of a new ledger.
 const FIRST_SLOTS: usize = 1_024;
@@ -20,54 +23,105 @@ struct KeyLedger {
     keep_until: Option<UnixMillis>,
 }
 
-/// The ledgers of all accepted RSA keys.
+impl KeyLedger {
+    /// The ledger, with room for two more.
+    fn roomy(&mut self) -> Ledger<Vec<LedgerSlot>> {
+        let ledger = self
+            .hashes
+            .take()
+            .unwrap_or_else(|| Ledger::new(vec![LedgerSlot::EMPTY; FIRST_SLOTS], &mut SystemSeeded));
+        if ledger.is_crowded() { grown(ledger) } else { ledger }
+    }
+}
+
+/// The ledgers of all accepted RSA keys, and their file if there is one.
 #[derive(Debug)]
 pub(super) struct Ledgers {
-    of_key: Mutex<HashMap<KeyId, KeyLedger>>,
+    state: Mutex<State>,
     max_hashes: usize,
 }
 
+#[derive(Debug, Default)]
+struct State {
+    of_key: HashMap<KeyIdHash, KeyLedger>,
+    file: Option<LedgerFile>,
+}
+
 impl Ledgers {
+    /// Ledgers in memory only.
     pub(super) fn new(max_hashes: usize) -> Self {
-        Self { of_key: Mutex::default(), max_hashes: max_hashes.min(MAX_LEDGER_HASHES) }
+        Self { state: Mutex::default(), max_hashes: max_hashes.min(MAX_LEDGER_HASHES) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<KeyId, KeyLedger>> {
-        self.of_key.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Reads what the file holds, and keeps it up to date from now on.
+    pub(super) fn with_file(self, path: &Path) -> Result<Self, LedgerFileError> {
+        let mut state = State::default();
+        let file = LedgerFile::open(path, |key_id, hash| {
+            let entry = state.of_key.entry(key_id).or_insert(KeyLedger { hashes: None, keep_until: None });
+            let mut ledger = entry.roomy();
+            // A hash that stands there twice is as good as once.
+            let _ = ledger.record(&hash);
+            entry.hashes = Some(ledger);
+        })?;
+        state.file = Some(file);
+        Ok(Self { state: Mutex::new(state), max_hashes: self.max_hashes })
+    }
+
+    /// Whether a claim waits for a disk.
+    pub(super) fn has_file(&self) -> bool {
+        self.lock().file.is_some()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn knows(&self, key_id: &KeyId, hashes: &[WrappedKeyHash]) -> bool {
-        let ledgers = self.lock();
-        let ledger = ledgers.get(key_id).and_then(|ledger| ledger.hashes.as_ref());
+        let state = self.lock();
+        let ledger = state.of_key.get(&key_id_hash(key_id)).and_then(|ledger| ledger.hashes.as_ref());
         ledger.is_some_and(|ledger| ledger.contains_any(hashes))
     }
 
+    /// Claims both hashes; with a file, they are on the disk when this returns.
     pub(super) fn claim(
         &self,
         key_id: &KeyId,
         hashes: &[WrappedKeyHash; 2],
         keep_until: Option<UnixMillis>,
-    ) -> LedgerVerdict {
-        let mut ledgers = self.lock();
-        let entry = ledgers.entry(key_id.clone()).or_insert(KeyLedger { hashes: None, keep_until });
+    ) -> Result<LedgerVerdict, StoreError> {
+        let mut state = self.lock();
+        let State { of_key, file } = &mut *state;
+        let entry = of_key.entry(key_id_hash(key_id)).or_insert(KeyLedger { hashes: None, keep_until });
         entry.keep_until = keep_until;
-        let ledger = entry
-            .hashes
-            .take()
-            .unwrap_or_else(|| Ledger::new(vec![LedgerSlot::EMPTY; FIRST_SLOTS], &mut SystemSeeded));
-        let mut ledger = if ledger.is_crowded() { grown(ledger) } else { ledger };
+        let mut ledger = entry.roomy();
+        let known = hashes.map(|hash| ledger.contains_any(&[hash]));
         let verdict = if ledger.len().saturating_add(2) > self.max_hashes {
-            if ledger.contains_any(hashes) { LedgerVerdict::Repeated } else { LedgerVerdict::Full }
+            if known.contains(&true) { LedgerVerdict::Repeated } else { LedgerVerdict::Full }
         } else {
             ledger.claim(hashes)
         };
+        // The half of a pair that was recorded before the other half was refused stays recorded.
+        let recorded: Vec<_> = hashes
+            .iter()
+            .zip(known)
+            .filter(|(hash, known)| !known && ledger.contains_any(&[**hash]))
+            .map(|(hash, _)| *hash)
+            .collect();
         entry.hashes = Some(ledger);
-        verdict
+        match file {
+            Some(file) if !recorded.is_empty() => {
+                file.append(key_id, &recorded).map(|()| verdict).map_err(|error| {
+                    tracing::error!(%error, "the ledger file cannot be written: set-ups are refused");
+                    StoreError::Unavailable
+                })
+            }
+            _ => Ok(verdict),
+        }
     }
 
     /// Drops the ledgers of RSA keys that are no longer accepted.
     pub(super) fn purge(&self, now: UnixMillis) {
-        self.lock().retain(|_, ledger| ledger.keep_until.is_none_or(|until| now < until));
+        self.lock().of_key.retain(|_, ledger| ledger.keep_until.is_none_or(|until| now < until));
     }
 }
 
@@ -96,10 +150,10 @@ mod tests {
         let ledgers = Ledgers::new(5_000);
         let key = KeyId::parse("k").unwrap();
         for n in 0..2_500 {
-            assert_eq!(ledgers.claim(&key, &hashes(n), None), LedgerVerdict::New, "{n}");
+            assert_eq!(ledgers.claim(&key, &hashes(n), None), Ok(LedgerVerdict::New), "{n}");
         }
-        assert_eq!(ledgers.claim(&key, &hashes(2_500), None), LedgerVerdict::Full);
-        assert_eq!(ledgers.claim(&key, &hashes(7), None), LedgerVerdict::Repeated);
+        assert_eq!(ledgers.claim(&key, &hashes(2_500), None), Ok(LedgerVerdict::Full));
+        assert_eq!(ledgers.claim(&key, &hashes(7), None), Ok(LedgerVerdict::Repeated));
         assert!(ledgers.knows(&key, &hashes(2_499)) && !ledgers.knows(&key, &hashes(2_500)));
     }
 
@@ -107,11 +161,34 @@ mod tests {
     fn a_ledger_lives_as_long_as_its_rsa_key() {
         let ledgers = Ledgers::new(100);
         let (brief, lasting) = (KeyId::parse("a").unwrap(), KeyId::parse("b").unwrap());
-        ledgers.claim(&brief, &hashes(1), Some(UnixMillis(10)));
-        ledgers.claim(&lasting, &hashes(1), None);
+        assert!(ledgers.claim(&brief, &hashes(1), Some(UnixMillis(10))).is_ok());
+        assert!(ledgers.claim(&lasting, &hashes(1), None).is_ok());
         ledgers.purge(UnixMillis(9));
         assert!(ledgers.knows(&brief, &hashes(1)));
         ledgers.purge(UnixMillis(10));
         assert!(!ledgers.knows(&brief, &hashes(1)) && ledgers.knows(&lasting, &hashes(1)));
+    }
+
+    #[test]
+    fn with_a_file_a_set_up_is_refused_after_a_restart_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        let key = KeyId::parse("k").unwrap();
+        let half = [hashes(9)[0], hashes(1)[1]];
+        let before = Ledgers::new(10_000).with_file(&path).unwrap();
+        assert_eq!(before.claim(&key, &hashes(1), None), Ok(LedgerVerdict::New));
+        assert_eq!(before.claim(&key, &half, None), Ok(LedgerVerdict::Repeated));
+        for n in 100..1_000 {
+            assert_eq!(before.claim(&key, &hashes(n), None), Ok(LedgerVerdict::New));
+        }
+        drop(before);
+
+        let after = Ledgers::new(10_000).with_file(&path).unwrap();
+        for n in (100..1_000).chain([1]) {
+            assert_eq!(after.claim(&key, &hashes(n), None), Ok(LedgerVerdict::Repeated), "{n}");
+        }
+        assert!(after.knows(&key, &half[..1]), "the half-recorded pair stays recorded");
+        assert_eq!(after.claim(&KeyId::parse("other").unwrap(), &hashes(1), None), Ok(LedgerVerdict::New));
+        assert_eq!(after.claim(&key, &hashes(2), None), Ok(LedgerVerdict::New));
     }
 }

@@ -1,8 +1,9 @@
 //! The store of a single server: everything in this process's memory, bounded, gone with the process.
 
 use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sc_core::exchange::WrappedKeyHash;
 use sc_core::id::{KeyId, SessionId, UnixMillis};
@@ -12,6 +13,7 @@ use sc_core::server::{NewSession, SessionRecord};
 
 use crate::store::claims::ClaimBudget;
 use crate::store::ledger::Ledgers;
+use crate::store::ledger_file::LedgerFileError;
 use crate::store::shard::Shard;
 use crate::store::{Store, StoreError};
 
@@ -98,7 +100,7 @@ pub struct MemoryStore {
     hasher: RandomState,
     live: AtomicUsize,
     claims: ClaimBudget,
-    ledgers: Ledgers,
+    ledgers: Arc<Ledgers>,
     options: MemoryStoreOptions,
 }
 
@@ -117,9 +119,19 @@ impl MemoryStore {
             hasher: RandomState::new(),
             live: AtomicUsize::new(0),
             claims: ClaimBudget::new(options.max_claims),
-            ledgers: Ledgers::new(options.max_ledger_hashes),
+            ledgers: Arc::new(Ledgers::new(options.max_ledger_hashes)),
             options,
         }
+    }
+
+    /// An empty store whose ledger is kept in a file, so that an RSA key may outlive the process (PROTOCOL 4.3). The
+    /// file is created if it is not there, and locked to this process.
+    ///
+    /// # Errors
+    /// [`LedgerFileError`] if another process holds the file, it is not a ledger, or it cannot be read or written.
+    pub fn with_ledger_file(options: MemoryStoreOptions, path: &Path) -> Result<Self, LedgerFileError> {
+        let ledgers = Arc::new(Ledgers::new(options.max_ledger_hashes).with_file(path)?);
+        Ok(Self { ledgers, ..Self::new(options) })
     }
 
     /// Sessions held, the ended ones that were not yet swept among them.
@@ -221,6 +233,12 @@ impl Store for MemoryStore {
         hashes: &[WrappedKeyHash; 2],
         keep_until: Option<UnixMillis>,
     ) -> Result<LedgerVerdict, StoreError> {
-        Ok(self.ledgers.claim(key_id, hashes, keep_until))
+        if !self.ledgers.has_file() {
+            return self.ledgers.claim(key_id, hashes, keep_until);
+        }
+        // The disk is waited for, but not on a thread that serves.
+        let (ledgers, key_id, hashes) = (Arc::clone(&self.ledgers), key_id.clone(), *hashes);
+        let claim = tokio::task::spawn_blocking(move || ledgers.claim(&key_id, &hashes, keep_until));
+        claim.await.unwrap_or(Err(StoreError::Unavailable))
     }
 }

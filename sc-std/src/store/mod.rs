@@ -12,6 +12,7 @@
 
 mod claims;
 mod ledger;
+mod ledger_file;
 mod memory;
 mod shard;
 
@@ -22,6 +23,7 @@ use sc_core::id::{KeyId, SessionId, UnixMillis};
 use sc_core::replay::{ClaimVerdict, IvClaim, LedgerVerdict};
 use sc_core::server::{NewSession, SessionRecord};
 
+pub use ledger_file::LedgerFileError;
 pub use memory::{MemoryStore, MemoryStoreOptions};
 
 /// Why a store did not do what it was asked.

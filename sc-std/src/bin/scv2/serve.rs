@@ -2,6 +2,7 @@
 
 mod options;
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,7 +51,7 @@ pub(crate) struct Running {
 pub(crate) async fn start(args: Options) -> Result<Running, Failure> {
     let now = SystemClock::new().now();
     let keys = Arc::new(key_ring(&args, now)?);
-    let server = server(&args, keys);
+    let server = server(&args, keys)?;
     let worker = worker(&args)?;
 
     // The memory store has no key of its own: hashes of e-mail addresses live as long as the process.
@@ -112,11 +113,12 @@ fn key_ring(args: &Options, now: sc_core::id::UnixMillis) -> Result<KeyRing, Fai
         let rotation = u64::try_from(args.key_rotation.as_millis()).unwrap_or(u64::MAX);
         return KeyRing::in_memory(2048, rotation, now).map_err(|error| Failure::Usage(with_causes(&error)));
     }
-    tracing::warn!(
-        "an RSA key from a file outlives this process, the ledger of wrapped keys in memory does not: after a restart, \
-         recorded session set-ups can be replayed once. Let the server make its own key, or rotate the file with each \
-         start."
-    );
+    if args.ledger_file.is_none() {
+        anstream::eprintln!(
+            "warning: --key without --ledger-file: the key outlives this process, the ledger of wrapped keys does not. \
+             After a restart, recorded session set-ups can be replayed once."
+        );
+    }
     let mut keys = Vec::with_capacity(args.key.len());
     for path in &args.key {
         let read = Pkcs8::read(path).and_then(Pkcs8::into_aws_lc);
@@ -125,7 +127,7 @@ fn key_ring(args: &Options, now: sc_core::id::UnixMillis) -> Result<KeyRing, Fai
     KeyRing::from_keys(keys, now).map_err(|error| Failure::Usage(with_causes(&error)))
 }
 
-fn server(args: &Options, keys: Arc<KeyRing>) -> ScServer<MemoryStore> {
+fn server(args: &Options, keys: Arc<KeyRing>) -> Result<ScServer<MemoryStore>, Failure> {
     let StoreKind::Memory = args.store;
     let idle_ms = u64::try_from(args.session_idle.as_millis()).unwrap_or(u64::MAX);
     let mut options = MemoryStoreOptions::default()
@@ -136,12 +138,17 @@ fn server(args: &Options, keys: Arc<KeyRing>) -> ScServer<MemoryStore> {
         tracing::warn!("the replay check is off: a recorded request can be sent again");
         options = options.without_replay_check();
     }
+    let store = match &args.ledger_file {
+        Some(path) => MemoryStore::with_ledger_file(options, path)
+            .map_err(|error| Failure::Usage(format!("{}: {}", path.display(), with_causes(&error))))?,
+        None => MemoryStore::new(options),
+    };
     let bound = match args.bound {
         BoundArg::Off => BoundPolicy::Off,
         BoundArg::Offered => BoundPolicy::Offered,
         BoundArg::Required => BoundPolicy::Required,
     };
-    let mut builder = ScServer::builder(keys, MemoryStore::new(options))
+    let mut builder = ScServer::builder(keys, store)
         .with_session_ttl_ms(u64::try_from(args.session_ttl.as_millis()).unwrap_or(u64::MAX))
         .with_idle_timeout(u32::try_from(args.session_idle.as_secs()).unwrap_or(u32::MAX))
         .with_bound(bound)
@@ -162,7 +169,7 @@ fn server(args: &Options, keys: Arc<KeyRing>) -> ScServer<MemoryStore> {
     if let Some(name) = &args.client_ip_header {
         builder = builder.with_client_ip_header(name.clone());
     }
-    builder.build()
+    Ok(builder.build())
 }
 
 /// The sender of reset mails.
@@ -198,7 +205,10 @@ fn worker(args: &Options) -> Result<ResetWorker, Failure> {
 /// Logs go to standard error; `RUST_LOG` chooses, warnings by default.
 fn log_to_stderr(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Text => subscriber.init(),
         LogFormat::Json => subscriber.json().init(),

@@ -25,6 +25,10 @@ pub(crate) struct Options {
     /// An RSA key, PKCS#8 PEM; repeatable, the last one is published. Without it a key is made in memory.
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Vec<PathBuf>,
+    /// Where the ledger of wrapped keys is kept, so that a key from a file may outlive the process. Locked to one
+    /// process; created if it is not there.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) ledger_file: Option<PathBuf>,
     /// How often a key that was made in memory is replaced.
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = lifetime, conflicts_with = "key")]
     pub(crate) key_rotation: Duration,
