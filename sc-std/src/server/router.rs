@@ -5,7 +5,7 @@
 //! the channel is looked at (PROTOCOL 5, 10.13).
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any};
@@ -87,8 +87,11 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScRouter<S, A> {
     #[must_use]
     pub fn sealed(mut self, path: &str, name: &str, methods: MethodRouter) -> Self {
         let layer = self.server.layer().without_endpoints().with_message_name(name);
-        // A route layer runs only once path and method fit, so 404 and 405 come first.
-        self.router = self.router.route(path, methods.route_layer(layer));
+        // Around everything, `any` handlers and a fallback of the caller's own among it: nothing of the route is
+        // reached in the clear. The default fallback is replaced by `into_router`, so 405 still comes first.
+        // The channel caps bodies itself, so axum's default of 2 MB is lifted; a limit of the caller's own stays.
+        let methods: MethodRouter = methods.layer(DefaultBodyLimit::disable());
+        self.router = self.router.route(path, methods.layer(layer));
         self.listed.push((path.to_owned(), RouteKind::Sealed));
         self
     }
