@@ -111,7 +111,7 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
             .await?;
         let session = unclaimed.settle(verdict, self.grant())?;
         let answer = session.answer(Some(self.inner.idle_timeout));
-        self.create(session).await?;
+        self.create(session, key.info().key_id.as_str()).await?;
         Ok(json(StatusCode::OK, &Answer::success(self.now().0, answer)))
     }
 

@@ -118,7 +118,7 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
         let (session, opened) = unclaimed.settle(verdict, self.grant())?;
         let created = Created { id: session.id, expires_at: session.record.expires_at() };
         let (len, responder) = (opened.plaintext.len(), opened.responder);
-        self.create(session).await?;
+        self.create(session, key.info().key_id.as_str()).await?;
         Ok((len, responder, created))
     }
 
@@ -147,9 +147,15 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
         }
     }
 
-    pub(crate) async fn create(&self, session: NewSession) -> Result<(), Reject> {
+    /// Creates a session of the RSA key `key_id`, unless that key is gone: who revokes a key removes it from the ring
+    /// and then ends its sessions, so a set-up under way meanwhile must look again once its session is there.
+    pub(crate) async fn create(&self, session: NewSession, key_id: &str) -> Result<(), Reject> {
         let id = session.id;
         self.inner.store.create(session, self.now()).await?;
+        if let Err(gone) = self.find_key(key_id) {
+            self.inner.store.close(&id).await?;
+            return Err(gone);
+        }
         tracing::debug!(session = ?id, "session created");
         Ok(())
     }

@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+pub mod gate;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +21,7 @@ use sc_core::code::Code;
 use sc_core::id::UnixMillis;
 use sc_core::secret::{RequestKey, ResponseKey};
 use sc_std::clock::{Clock, ManualClock};
-use sc_std::keys::{KeyRing, Pkcs8};
+use sc_std::keys::{KeyRing, Pkcs8, PrivateKey};
 use sc_std::provider::{AwsLcAead, AwsLcPublicKey, KeyWrap};
 use sc_std::rng::SystemSeeded;
 use sc_std::server::{PeerAddress, Reject, ScRouter, ScServer, ScServerBuilder};
@@ -153,15 +155,23 @@ impl body::HttpBody for BrokenOff {
 
 /// The first keys of the vectors, as keys that do not expire.
 pub fn fixed_keys(count: usize) -> KeyRing {
+    KeyRing::from_keys(vector_keys().take(count).collect(), START).unwrap()
+}
+
+pub fn fixed_key() -> Box<dyn PrivateKey> {
+    vector_keys().next().unwrap()
+}
+
+fn vector_keys() -> impl Iterator<Item = Box<dyn PrivateKey>> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../sc-core/vectors/keys.json");
     let vectors: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let keys = vectors["keys"].as_array().unwrap().iter().take(count).map(|key| {
+    let keys = vectors["keys"].as_array().unwrap().clone();
+    keys.into_iter().map(|key| {
         let hex = key["pkcs8_der"].as_str().unwrap();
         let der: Vec<u8> =
             (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
         Pkcs8::from_der(&der).unwrap().into_aws_lc().unwrap()
-    });
-    KeyRing::from_keys(keys.collect(), START).unwrap()
+    })
 }
 
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Request<Body> {
