@@ -19,6 +19,7 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let keys = Arc::new(KeyRing::in_memory(2048, DAY_MS, SystemClock::new().now())?);
     let server = ScServer::builder(keys, MemoryStore::default()).build();
+    server.spawn_housekeeping(); // rotates keys, ends what is over
     let app = ScRouter::new(server).sealed("/greet", "greet", post(greet)).into_router();
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:18021").await?;

@@ -180,7 +180,7 @@ async fn sealed_error_answers_become_typed_errors() {
         let (invalid, _) = call("invalid@example.com").await;
         let invalid = invalid.unwrap_err();
         assert!(
-            matches!(&invalid, ClientError::Validation { message, .. } if &**message == "email: must be an address"),
+            matches!(&invalid, ClientError::Validation { answer } if answer.message() == "email: must be an address"),
             "{invalid:?}"
         );
         let (broken, _) = call("broken@example.com").await;

@@ -94,15 +94,13 @@ async fn a_session_by_the_endpoint_carries_many_messages_in_both_profiles() {
 
 #[tokio::test]
 async fn the_session_answer_says_its_end_its_idle_timeout_and_a_profile_that_is_not_plain() {
-    let world = World::with(MemoryStoreOptions::default(), |builder| {
-        builder.with_session_ttl_ms(1_000_000).with_idle_timeout(90)
-    });
+    let world = World::with(MemoryStoreOptions::default(), |builder| builder.with_session_ttl_ms(1_000_000));
     for (choice, profile) in [(ProfileChoice::Plain, None), (ProfileChoice::RequireBound, Some("bound"))] {
         let (request, _) = client(&world, choice).await.begin(&mut SystemSeeded).unwrap();
         let reply = world.post(SESSION, &[HASH], serde_json::to_vec(&request).unwrap()).await;
         let data = &reply.json()["data"];
         assert_eq!(data["expiresAt"], START.0 + 1_000_000);
-        assert_eq!(data["idleTimeout"], 90);
+        assert_eq!(data["idleTimeout"], 1_800);
         assert_eq!(data.get("profile").map(|said| said.as_str().unwrap()), profile);
         assert!(SessionId::parse(data["sessionId"].as_str().unwrap()).is_ok());
         assert_eq!(reply.header("cache-control"), Some(NO_STORE));
@@ -111,9 +109,7 @@ async fn the_session_answer_says_its_end_its_idle_timeout_and_a_profile_that_is_
 
 #[tokio::test]
 async fn an_inline_set_up_answers_at_once_and_its_headers_name_the_session() {
-    let world = World::with(MemoryStoreOptions::default(), |builder| {
-        builder.with_session_ttl_ms(1_000_000).with_idle_timeout(90)
-    });
+    let world = World::with(MemoryStoreOptions::default(), |builder| builder.with_session_ttl_ms(1_000_000));
     for profile in [ProfileChoice::Plain, ProfileChoice::RequireBound] {
         let client = client(&world, profile).await;
         let mut sealed = vec![0; client.first_sealed_len(5).unwrap()];
@@ -121,11 +117,11 @@ async fn an_inline_set_up_answers_at_once_and_its_headers_name_the_session() {
         let reply = world.post(ECHO, &[HASH], sealed).await;
         assert_eq!(reply.status, 200, "{reply:?}");
         assert_eq!(reply.header("x-sc-expires-at").unwrap(), (START.0 + 1_000_000).to_string());
-        assert_eq!(reply.header("x-sc-idle-timeout"), Some("90"));
+        assert_eq!(reply.header("x-sc-idle-timeout"), Some("1800"));
         assert_eq!(reply.header("content-type"), Some(JSON));
         assert_eq!(reply.header("cache-control"), Some(NO_STORE));
         let id = SessionId::parse(reply.header("x-sc-session-id").unwrap()).unwrap();
-        let lifetime = Lifetime::new(UnixMillis(START.0 + 1_000_000), START, Some(90));
+        let lifetime = Lifetime::new(UnixMillis(START.0 + 1_000_000), START, Some(1_800));
         let mut body = reply.body.to_vec();
         let (session, answer) = awaiting.open(id, lifetime, Ticks(0), &mut body).unwrap();
         assert_eq!(answer, b"hello");

@@ -206,7 +206,7 @@ fn judge(parts: &Parts, opened: &[u8]) -> Result<Zeroizing<Vec<u8>>, ClientError
     let answer = Arc::new(verdict.into_answer(parts.status, &parts.headers, true, opened));
     Err(match answer.known_code() {
         Some(Code::RateLimited) => ClientError::RateLimited { retry_after: answer.retry_after(), answer },
-        Some(Code::ValidationFailed) => ClientError::Validation { message: answer.message().into(), answer },
+        Some(Code::ValidationFailed) => ClientError::Validation { answer },
         _ => ClientError::Server { answer },
     })
 }

@@ -32,11 +32,9 @@ pub enum ClientError {
         /// The answer.
         answer: Arc<ErrorAnswer>,
     },
-    /// The server answered, sealed, that the message breaks its rules.
+    /// The server answered, sealed, that the message breaks its rules; [`ErrorAnswer::message`] says what is wrong.
     #[error("the server does not accept the message: {answer}")]
     Validation {
-        /// What is wrong, in the language asked for.
-        message: Arc<str>,
         /// The answer.
         answer: Arc<ErrorAnswer>,
     },

@@ -9,33 +9,44 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use sc_core::code::Code;
 use sc_core::limits::{HEAD_ROOM, TAIL_ROOM};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use zeroize::Zeroizing;
 
 use crate::server::reject::Reject;
 
-/// Most that is reserved on the word of `Content-Length` alone, in bytes.
-const MAX_TRUSTED_RESERVE: usize = 64 * 1024;
+/// Bodies up to this many bytes are held without asking, and this much is reserved on the word of a length alone.
+const SMALL_BODY: usize = 64 * 1024;
 
 /// Reads a whole request body of at most `max` bytes.
 ///
+/// A body of more than 64 KiB needs a place among the large ones, which it keeps until the place is dropped: strangers
+/// cannot fill the memory with bodies that open nothing.
+///
 /// # Errors
 /// TOO_LARGE by the announced or the real length; INVALID_PAYLOAD if the body breaks off or takes longer than
-/// `timeout`.
-pub(crate) async fn read<B: Body>(
+/// `timeout`; BUSY if too many large bodies are held.
+pub(crate) async fn read<'s, B: Body>(
     headers: &HeaderMap,
     body: B,
     max: usize,
     timeout: Duration,
-) -> Result<Zeroizing<Vec<u8>>, Reject> {
+    large_bodies: &'s Semaphore,
+) -> Result<(Zeroizing<Vec<u8>>, Option<SemaphorePermit<'s>>), Reject> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let announced = announced.map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX));
     if announced > max {
         return Err(Reject::new(Code::TooLarge));
     }
-    let mut out = Zeroizing::new(Vec::with_capacity(announced.min(MAX_TRUSTED_RESERVE)));
-    let late = |_| Reject::new(Code::InvalidPayload);
-    tokio::time::timeout(timeout, append(&mut out, body, max)).await.map_err(late)??;
-    Ok(out)
+    let mut out = Zeroizing::new(Vec::with_capacity(announced.min(SMALL_BODY)));
+    let mut large = None;
+    let append = append(&mut out, body, max, |length| {
+        if length > SMALL_BODY && large.is_none() {
+            large = Some(large_bodies.try_acquire().map_err(|_| Reject::busy(1))?);
+        }
+        Ok(())
+    });
+    tokio::time::timeout(timeout, append).await.map_err(|_| Reject::new(Code::InvalidPayload))??;
+    Ok((out, large))
 }
 
 /// Reads a whole answer of at most `max` bytes into a frame with room for an envelope around it.
@@ -43,18 +54,24 @@ pub(crate) async fn read<B: Body>(
 /// # Errors
 /// INTERNAL_ERROR if the answer is longer or breaks off: that is the handler's doing.
 pub(crate) async fn read_frame<B: Body>(body: B, max: usize) -> Result<Zeroizing<Vec<u8>>, Reject> {
-    let expected = usize::try_from(body.size_hint().lower()).unwrap_or(0).min(MAX_TRUSTED_RESERVE);
+    let expected = usize::try_from(body.size_hint().lower()).unwrap_or(0).min(SMALL_BODY);
     let mut frame = Zeroizing::new(Vec::with_capacity(HEAD_ROOM + expected + TAIL_ROOM));
     frame.resize(HEAD_ROOM, 0);
     let max = max.saturating_add(HEAD_ROOM);
-    append(&mut frame, body, max).await.map_err(|_| Reject::new(Code::InternalError))?;
-    reserve(&mut frame, TAIL_ROOM);
+    append(&mut frame, body, max, |_| Ok(())).await.map_err(|_| Reject::new(Code::InternalError))?;
+    reserve(&mut frame, TAIL_ROOM, usize::MAX);
     let len = frame.len().saturating_add(TAIL_ROOM);
     frame.resize(len, 0);
     Ok(frame)
 }
 
-async fn append<B: Body>(out: &mut Zeroizing<Vec<u8>>, body: B, max: usize) -> Result<(), Reject> {
+/// Appends a body; `admit` hears the length there will be before it is buffered.
+async fn append<B: Body>(
+    out: &mut Zeroizing<Vec<u8>>,
+    body: B,
+    max: usize,
+    mut admit: impl FnMut(usize) -> Result<(), Reject>,
+) -> Result<(), Reject> {
     let mut body = std::pin::pin!(body);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Reject::new(Code::InvalidPayload))?;
@@ -62,7 +79,8 @@ async fn append<B: Body>(out: &mut Zeroizing<Vec<u8>>, body: B, max: usize) -> R
         if data.remaining() > max.saturating_sub(out.len()) {
             return Err(Reject::new(Code::TooLarge));
         }
-        reserve(out, data.remaining());
+        admit(out.len().saturating_add(data.remaining()))?;
+        reserve(out, data.remaining(), max);
         while data.has_remaining() {
             let chunk = data.chunk();
             let len = chunk.len();
@@ -74,10 +92,11 @@ async fn append<B: Body>(out: &mut Zeroizing<Vec<u8>>, body: B, max: usize) -> R
 }
 
 /// Makes room, and wipes the buffer that is outgrown.
-fn reserve(out: &mut Zeroizing<Vec<u8>>, more: usize) {
+fn reserve(out: &mut Zeroizing<Vec<u8>>, more: usize, max: usize) {
     let needed = out.len().saturating_add(more);
     if needed > out.capacity() {
-        let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(out.capacity().saturating_mul(2))));
+        let room = out.capacity().saturating_mul(2).min(max).max(needed);
+        let mut larger = Zeroizing::new(Vec::with_capacity(room));
         larger.extend_from_slice(out);
         *out = larger;
     }

@@ -9,6 +9,7 @@ use http::header::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use sc_core::limits::{DEFAULT_MAX_PLAINTEXT, DEFAULT_SESSION_TTL_MS, MAX_OVERHEAD};
 use sc_core::server::{BoundPolicy, Server};
+use tokio::sync::Semaphore;
 
 use crate::admission::Admission;
 use crate::clock::{Clock, SystemClock};
@@ -21,6 +22,9 @@ use crate::store::Store;
 /// Most client addresses that the set-up limit counts at once.
 const MAX_LIMITED_ADDRESSES: usize = 1_000_000;
 
+/// Most bodies of more than 64 KiB that are held at once.
+const MAX_LARGE_BODIES: usize = 256;
+
 /// Builds a [`ScServer`]. Every `with_*` states its default and unit.
 pub struct ScServerBuilder<S, A> {
     keys: Arc<KeyRing>,
@@ -31,7 +35,6 @@ pub struct ScServerBuilder<S, A> {
     set_up_limit: Limit,
     clock: Arc<dyn Clock>,
     session_ttl_ms: u64,
-    idle_timeout: u32,
     max_plaintext: usize,
     text_envelope: bool,
     body_timeout: Duration,
@@ -50,7 +53,6 @@ impl<S: Store, A> ScServerBuilder<S, A> {
             set_up_limit: Limit::new(60, 60_000),
             clock: Arc::new(SystemClock::new()),
             session_ttl_ms: DEFAULT_SESSION_TTL_MS,
-            idle_timeout: 30 * 60,
             max_plaintext: DEFAULT_MAX_PLAINTEXT,
             text_envelope: false,
             body_timeout: Duration::from_secs(30),
@@ -70,7 +72,6 @@ impl<S: Store, A> ScServerBuilder<S, A> {
             set_up_limit: self.set_up_limit,
             clock: self.clock,
             session_ttl_ms: self.session_ttl_ms,
-            idle_timeout: self.idle_timeout,
             max_plaintext: self.max_plaintext,
             text_envelope: self.text_envelope,
             body_timeout: self.body_timeout,
@@ -82,13 +83,6 @@ impl<S: Store, A> ScServerBuilder<S, A> {
     #[must_use]
     pub const fn with_session_ttl_ms(mut self, millis: u64) -> Self {
         self.session_ttl_ms = millis;
-        self
-    }
-
-    /// Sets what clients are told of the idle timeout, in seconds; the store is what enforces it. Default: 30 minutes.
-    #[must_use]
-    pub const fn with_idle_timeout(mut self, seconds: u32) -> Self {
-        self.idle_timeout = seconds;
         self
     }
 
@@ -145,6 +139,8 @@ impl<S: Store, A> ScServerBuilder<S, A> {
     /// Requires `X-PORTAL-ACCESS-CODE` with this value. Default: not asked for.
     #[must_use]
     pub fn with_portal_access_code(mut self, code: HeaderValue) -> Self {
+        let mut code = code;
+        code.set_sensitive(true);
         self.headers.portal_access_code = Some(code);
         self
     }
@@ -184,16 +180,17 @@ impl<S: Store, A> ScServerBuilder<S, A> {
             rules: self.rules,
             headers: self.headers,
             keys: self.keys,
-            store: self.store,
             admission: self.admission,
             set_ups: SlidingWindow::new(self.set_up_limit, MAX_LIMITED_ADDRESSES),
             clock: self.clock,
             session_ttl_ms: self.session_ttl_ms,
-            idle_timeout: self.idle_timeout,
+            idle_timeout: self.store.idle_timeout(),
+            store: self.store,
             max_body: self.max_plaintext.saturating_add(MAX_OVERHEAD),
             max_plaintext: self.max_plaintext,
             text_envelope: self.text_envelope,
             body_timeout: self.body_timeout,
+            large_bodies: Semaphore::new(MAX_LARGE_BODIES),
         };
         ScServer { inner: Arc::new(inner), aead: PhantomData }
     }

@@ -110,7 +110,7 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
             .claim_wrapped(&key.info().key_id, unclaimed.hashes(), key.info().expires_at)
             .await?;
         let session = unclaimed.settle(verdict, self.grant())?;
-        let answer = session.answer(Some(self.inner.idle_timeout));
+        let answer = session.answer(self.inner.idle_timeout);
         self.create(session, key.info().key_id.as_str()).await?;
         Ok(json(StatusCode::OK, &Answer::success(self.now().0, answer)))
     }

@@ -1,6 +1,7 @@
 //! The headers of a request: read once, checked in the order of PROTOCOL 5.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Once;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -88,7 +89,15 @@ fn peer_address(parts: &Parts) -> IpAddr {
         return address.ip();
     }
     let address = parts.extensions.get::<PeerAddress>().map(|peer| peer.0.ip());
-    address.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED))
+    address.unwrap_or_else(|| {
+        static TOLD: Once = Once::new();
+        TOLD.call_once(|| {
+            tracing::error!(
+                "requests carry no peer address: all clients share one set of limits; see PeerAddress"
+            );
+        });
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+    })
 }
 
 /// One header, or none. Equal repetitions count as one; two that differ are refused.

@@ -36,10 +36,13 @@ mod service;
 use std::marker::PhantomData;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use sc_core::id::{ClientHash, SessionId, UnixMillis};
+use sc_core::id::{ClientHash, KeyId, SessionId, UnixMillis};
 use sc_core::provider::Aead;
 use sc_core::server::Server;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 pub use builder::ScServerBuilder;
 pub use endpoints::{CLOSE_PATH, PUBLIC_KEY_PATH, SESSION_PATH};
@@ -57,8 +60,11 @@ use crate::clock::Clock;
 use crate::keys::ring::KeyRing;
 use crate::provider::DefaultAead;
 use crate::rate_limit::{LimitKey, SlidingWindow};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use headers::HeaderRules;
+
+/// How often a server looks for keys and sessions that are over.
+const HOUSEKEEPING: Duration = Duration::from_secs(5);
 
 /// One Secure Channel v2 server: keys, store, limits, rules. Cheap to clone; clones are the same server.
 ///
@@ -78,11 +84,12 @@ struct Inner<S> {
     set_ups: SlidingWindow,
     clock: Arc<dyn Clock>,
     session_ttl_ms: u64,
-    idle_timeout: u32,
+    idle_timeout: Option<u32>,
     max_body: usize,
     max_plaintext: usize,
     text_envelope: bool,
-    body_timeout: std::time::Duration,
+    body_timeout: Duration,
+    large_bodies: Semaphore,
 }
 
 impl<S, A> Clone for ScServer<S, A> {
@@ -117,6 +124,46 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
     #[must_use]
     pub fn keys(&self) -> &Arc<KeyRing> {
         &self.inner.keys
+    }
+
+    /// Revokes an RSA key: no set-up uses it any more, and every session that it has set up ends (PROTOCOL 4.3).
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be reached; the key is revoked all the same. Call it again.
+    pub async fn revoke_key(&self, key_id: &KeyId) -> Result<(), StoreError> {
+        self.inner.keys.revoke(key_id.as_str());
+        self.inner.store.close_all_of(key_id).await
+    }
+
+    /// Rotates RSA keys when they are due and destroys what is over, every 5 seconds, until the task is aborted. A
+    /// server needs this, or a loop of its own that does the same.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with its timer enabled.
+    pub fn spawn_housekeeping(&self) -> JoinHandle<()> {
+        let server = self.clone();
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(HOUSEKEEPING);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                server.keep_house().await;
+            }
+        })
+    }
+
+    async fn keep_house(&self) {
+        let now = self.now();
+        if self.inner.keys.due(now) {
+            // A new RSA key takes a while: not on a thread that serves.
+            let keys = Arc::clone(&self.inner.keys);
+            match tokio::task::spawn_blocking(move || keys.rotate_if_due(now)).await {
+                Ok(Ok(rotated)) => tracing::info!(rotated, "RSA key rotation"),
+                Ok(Err(error)) => tracing::error!(%error, "RSA key rotation failed"),
+                Err(error) => tracing::error!(%error, "RSA key rotation failed"),
+            }
+        }
+        self.inner.store.purge(now).await;
     }
 
     /// A layer that protects everything behind it, but for the session endpoints, which it answers itself.

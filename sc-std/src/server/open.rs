@@ -35,7 +35,6 @@ pub(crate) struct OpenedRequest<'n, A> {
 
 /// What the answer says of a new session (PROTOCOL 4.2).
 pub(crate) struct Created {
-    pub(crate) id: SessionId,
     pub(crate) expires_at: UnixMillis,
 }
 
@@ -51,7 +50,7 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
     ) -> Result<OpenedRequest<'n, A>, Reject> {
         let session_id = header_text(single(headers, &SESSION_ID)?);
         let version = header_text(single(headers, &VERSION)?);
-        let as_text = self.inner.text_envelope && body.first() == Some(&b'{');
+        let as_text = self.inner.text_envelope && body.trim_ascii_start().first() == Some(&b'{');
         if as_text && version.is_none_or(|version| version == "2") {
             body = from_text(&body)?;
         }
@@ -87,8 +86,10 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
             Ok(opened) => Ok((opened.plaintext.len(), opened.responder)),
             Err(refusal) => {
                 if refusal.ends_session() {
-                    self.inner.store.close(&id).await?;
                     tracing::warn!(session = ?id, cause = %refusal, "session ended");
+                    if let Err(error) = self.inner.store.close(&id).await {
+                        tracing::error!(session = ?id, %error, "the session could not be ended");
+                    }
                 }
                 Err(refusal.into())
             }
@@ -116,7 +117,7 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
             .claim_wrapped(&key.info().key_id, unclaimed.hashes(), key.info().expires_at)
             .await?;
         let (session, opened) = unclaimed.settle(verdict, self.grant())?;
-        let created = Created { id: session.id, expires_at: session.record.expires_at() };
+        let created = Created { expires_at: session.record.expires_at() };
         let (len, responder) = (opened.plaintext.len(), opened.responder);
         self.create(session, key.info().key_id.as_str()).await?;
         Ok((len, responder, created))

@@ -6,6 +6,7 @@
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::header::CACHE_CONTROL;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any};
@@ -15,7 +16,7 @@ use sc_core::provider::Aead;
 use crate::provider::DefaultAead;
 use crate::server::endpoints::Endpoint;
 use crate::server::headers::request_id;
-use crate::server::reject::REQUEST_ID;
+use crate::server::reject::{NO_STORE, REQUEST_ID};
 use crate::server::{CLOSE_PATH, PUBLIC_KEY_PATH, Reject, SESSION_PATH, ScServer};
 use crate::store::Store;
 
@@ -27,6 +28,8 @@ pub enum RouteKind {
     Sealed,
     /// In the clear, on purpose: nothing confidential passes.
     Plain,
+    /// No part of the service that the channel is about: health checks, metrics.
+    Exempt,
     /// The channel's own endpoints.
     Channel,
 }
@@ -40,16 +43,16 @@ pub enum RouteKind {
 /// use axum::Json;
 /// use axum::routing::{get, post};
 /// use sc_std::keys::KeyRing;
-/// use sc_core::id::UnixMillis;
+/// use sc_std::clock::{Clock, SystemClock};
 /// use sc_std::server::{ScRouter, ScServer};
 /// use sc_std::store::MemoryStore;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let keys = Arc::new(KeyRing::in_memory(2048, 24 * 60 * 60 * 1000, UnixMillis(0))?);
+/// let keys = Arc::new(KeyRing::in_memory(2048, 24 * 60 * 60 * 1000, SystemClock::new().now())?);
 /// let server = ScServer::builder(keys, MemoryStore::default()).build();
 /// let app: axum::Router = ScRouter::new(server)
 ///     .sealed("/echo", "echo", post(|Json(body): Json<serde_json::Value>| async { Json(body) }))
-///     .plain("/healthz", get(|| async { "ok" }))
+///     .exempt("/healthz", get(|| async { "ok" }))
 ///     .into_router();
 /// # Ok(())
 /// # }
@@ -104,6 +107,14 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScRouter<S, A> {
         self
     }
 
+    /// Adds a route that is no part of the service that the channel is about, such as a health check.
+    #[must_use]
+    pub fn exempt(mut self, path: &str, methods: MethodRouter) -> Self {
+        self.router = self.router.route(path, methods);
+        self.listed.push((path.to_owned(), RouteKind::Exempt));
+        self
+    }
+
     /// Every route and how it is reached, in the order of registration: log it at start.
     #[must_use]
     pub fn routes(&self) -> &[(String, RouteKind)] {
@@ -131,6 +142,8 @@ async fn echo_request_id(State(()): State<()>, mut request: Request, next: Next)
     request.headers_mut().insert(REQUEST_ID, id.clone());
     let mut response = next.run(request).await;
     response.headers_mut().insert(REQUEST_ID, id);
+    // Nothing but what says so itself is kept on the way (PROTOCOL 10.9).
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(NO_STORE);
     response
 }
 

@@ -1,7 +1,7 @@
 //! Serves an axum router over HTTP/1.1 with the guards that a server in front of strangers needs.
 //!
-//! A plain `axum::serve` waits for ever for the headers of a slow client. This loop does not: headers have a deadline,
-//! connections are bounded, and a shutdown finishes the requests under way.
+//! A plain `axum::serve` waits for ever for the headers of a slow client. This loop does not: heads have a deadline and
+//! a cap, answers must be read, connections are bounded, and a shutdown finishes the requests under way.
 
 use std::future::Future;
 use std::io;
@@ -17,14 +17,19 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 use tower_service::Service;
 
 use crate::server::PeerAddress;
+
+/// Most bytes that are buffered of a request's head.
+const MAX_HEAD: usize = 16 * 1024;
 
 /// Guards of the serving loop. Every `with_*` states its default and unit.
 #[derive(Debug, Clone, Copy)]
 pub struct ServeOptions {
     header_timeout: Duration,
+    write_timeout: Duration,
     drain_timeout: Duration,
     max_connections: usize,
 }
@@ -33,6 +38,7 @@ impl Default for ServeOptions {
     fn default() -> Self {
         Self {
             header_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(30),
             max_connections: 10_000,
         }
@@ -44,6 +50,13 @@ impl ServeOptions {
     #[must_use]
     pub const fn with_header_timeout(mut self, timeout: Duration) -> Self {
         self.header_timeout = timeout;
+        self
+    }
+
+    /// Sets how long a client may leave an answer unread. Default: 30 seconds.
+    #[must_use]
+    pub const fn with_write_timeout(mut self, timeout: Duration) -> Self {
+        self.write_timeout = timeout;
         self
     }
 
@@ -99,6 +112,9 @@ pub async fn serve(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "set_nodelay failed");
         }
+        // A client that reads no answers must not keep its place for ever.
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(options.write_timeout));
         let router = router.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(PeerAddress(peer));
@@ -107,7 +123,8 @@ pub async fn serve(
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(options.header_timeout)
-            .serve_connection(TokioIo::new(stream), service);
+            .max_buf_size(MAX_HEAD)
+            .serve_connection(TokioIo::new(Box::pin(stream)), service);
         let connection = connections.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -1,28 +1,31 @@
 //! The tower service: one request through the channel.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::header::{
-    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue,
-    TRANSFER_ENCODING,
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    ETAG, HeaderValue, LAST_MODIFIED, TRANSFER_ENCODING,
 };
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use sc_core::code::Code;
-use sc_core::id::MessageName;
+use sc_core::id::{MessageName, SessionId};
 use sc_core::provider::Aead;
+use sc_core::server::Refusal;
 use sc_core::text;
 use tower_service::Service;
 use zeroize::Zeroizing;
 
 use crate::rng::SystemSeeded;
 use crate::server::endpoints::{Endpoint, MAX_SET_UP_BODY};
-use crate::server::headers::request_id;
+use crate::server::headers::{request_id, single};
 use crate::server::layer::{LayerRules, Treatment};
 use crate::server::open::{Created, OpenedRequest};
 use crate::server::reject::{
@@ -82,6 +85,9 @@ where
         let (server, rules) = (self.server.clone(), Arc::clone(&self.rules));
         Box::pin(async move {
             let id = request_id(request.headers());
+            // The handler sees the id that the answer carries.
+            let mut request = request;
+            request.headers_mut().insert(REQUEST_ID, id.clone());
             let mut response = respond(&mut inner, &server, &rules, request).await?;
             response.headers_mut().insert(REQUEST_ID, id);
             Ok(response)
@@ -103,32 +109,27 @@ where
     ReqBody: Body + From<Bytes>,
     ResBody: Body + From<Bytes>,
 {
-    if let Some(endpoint) = Endpoint::of(request.uri().path()).filter(|_| rules.endpoints) {
+    let path = original_path(&request).to_owned();
+    if let Some(endpoint) = Endpoint::of(&path).filter(|_| rules.endpoints) {
         return Ok(server.endpoint(endpoint, request).await);
     }
     let (mut parts, sealed) = request.into_parts();
     if rules.treatment(&parts) == Treatment::Passed {
         return inner.call(Request::from_parts(parts, sealed)).await;
     }
-    let path = parts.uri.path().to_owned();
     let name = rules.name.as_deref().unwrap_or(&path);
     let (opened, channel) = match receive(server, &parts, sealed, name).await {
         Ok(received) => received,
         Err(reject) => return Ok(server.refuse(&reject)),
     };
     let OpenedRequest { plaintext, responder, created, as_text } = opened;
+    let session = channel.session;
     to_plain(&mut parts, plaintext.len());
     parts.extensions.insert(channel);
-    let answer = inner.call(Request::from_parts(parts, ReqBody::from(plaintext))).await?;
-
-    let (mut head, answer) = answer.into_parts();
-    let mut frame = match body::read_frame(answer, server.inner.max_plaintext).await {
-        Ok(frame) => frame,
-        Err(reject) => {
-            tracing::error!("the handler's answer is too long or broke off");
-            head = empty_head(&reject);
-            error_frame(server, &reject).await
-        }
+    let request = Request::from_parts(parts, ReqBody::from(plaintext));
+    let (head, mut frame) = match handle(inner, request, server.inner.max_plaintext).await {
+        Ok(answer) => answer,
+        Err(reject) => (empty_head(&reject), error_frame(server, &reject).await),
     };
     if responder.seal_in_place(&mut SystemSeeded, &mut frame).is_err() {
         // Never plaintext: a provider that cannot seal leaves nothing to send.
@@ -136,8 +137,48 @@ where
     }
     let bytes = if as_text { to_text(&frame) } else { body::into_bytes(frame) };
     let mut response = Response::from_parts(head, ResBody::from(bytes));
-    seal_head(server, &mut response, created.as_ref());
+    seal_head(server, &mut response, &session, created.as_ref());
     Ok(response)
+}
+
+/// The inner service's answer in a frame to be sealed. A request that has opened is owed a sealed answer, so a handler
+/// that panics, fails, or answers too much becomes an error like any other (PROTOCOL 5).
+async fn handle<T, ReqBody, ResBody>(
+    inner: &mut T,
+    request: Request<ReqBody>,
+    max_plaintext: usize,
+) -> Result<(http::response::Parts, Zeroizing<Vec<u8>>), Reject>
+where
+    T: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    ResBody: Body,
+{
+    let internal = || Reject::new(Code::InternalError);
+    let answer = async {
+        let answer = inner.call(request).await.map_err(|_| "the handler's service failed")?;
+        let (head, answer) = answer.into_parts();
+        let frame = body::read_frame(answer, max_plaintext).await;
+        frame.map(|frame| (head, frame)).map_err(|_| "the handler's answer is too long or broke off")
+    };
+    match AssertUnwindSafe(answer).catch_unwind().await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(cause)) => {
+            tracing::error!(cause, "no answer from the handler");
+            Err(internal())
+        }
+        Err(_) => {
+            tracing::error!(cause = "the handler panicked", "no answer from the handler");
+            Err(internal())
+        }
+    }
+}
+
+/// The path as the client sent it, also where a router has stripped a prefix.
+fn original_path<B>(request: &Request<B>) -> &str {
+    #[cfg(feature = "axum")]
+    if let Some(axum::extract::OriginalUri(uri)) = request.extensions().get() {
+        return uri.path();
+    }
+    request.uri().path()
 }
 
 /// Everything up to the moment when the request has opened.
@@ -157,9 +198,13 @@ async fn receive<'n, S: Store, A: Aead + Send + Sync + 'static, B: Body>(
     } else {
         server.inner.max_body
     };
-    let sealed = body::read(&parts.headers, sealed, max, server.inner.body_timeout).await?;
+    let inner = &server.inner;
+    let (sealed, large) =
+        body::read(&parts.headers, sealed, max, inner.body_timeout, &inner.large_bodies).await?;
     let name = MessageName::new(name).map_err(|_| Reject::new(Code::NotFound))?;
     let opened = server.open(&parts.headers, sealed, client, client_address, name).await?;
+    // The body has opened: from here on its sender is a client that holds a session.
+    drop(large);
     let session = *opened.responder.session_id();
     Ok((opened, Channel { session, client_address, client }))
 }
@@ -175,24 +220,35 @@ fn to_plain(parts: &mut Parts, length: usize) {
 }
 
 /// The answer's head as the wire should see it.
-fn seal_head<S, A, B>(server: &ScServer<S, A>, response: &mut Response<B>, created: Option<&Created>) {
+fn seal_head<S, A, B>(
+    server: &ScServer<S, A>,
+    response: &mut Response<B>,
+    session: &SessionId,
+    created: Option<&Created>,
+) {
     // These three may carry no body, and a sealed answer is one (PROTOCOL 10.9).
     if matches!(response.status().as_u16(), 204 | 205 | 304) {
         *response.status_mut() = StatusCode::OK;
     }
     let headers = response.headers_mut();
-    for name in [CONTENT_LENGTH, TRANSFER_ENCODING, CONTENT_ENCODING] {
+    // What tells about the plaintext, or holds for it only.
+    for name in [CONTENT_LENGTH, TRANSFER_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, ETAG, LAST_MODIFIED] {
+        headers.remove(name);
+    }
+    for name in ["digest", "content-digest", "repr-digest", "content-md5"] {
         headers.remove(name);
     }
     headers.insert(CONTENT_TYPE, JSON);
     headers.insert(CACHE_CONTROL, NO_STORE);
     headers.insert(VERSION, HeaderValue::from_static("2"));
     if let Some(created) = created {
-        if let Ok(id) = HeaderValue::from_str(&created.id.to_text()) {
+        if let Ok(id) = HeaderValue::from_str(&session.to_text()) {
             headers.insert(SESSION_ID, id);
         }
         headers.insert(EXPIRES_AT, HeaderValue::from(created.expires_at.0));
-        headers.insert(IDLE_TIMEOUT, HeaderValue::from(server.inner.idle_timeout));
+        if let Some(seconds) = server.inner.idle_timeout {
+            headers.insert(IDLE_TIMEOUT, HeaderValue::from(seconds));
+        }
     }
 }
 
@@ -238,10 +294,15 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
                 Endpoint::PublicKey => self.public_key(),
                 Endpoint::Close => self.close(&parts.headers).await,
                 Endpoint::Session => {
+                    let version = single(&parts.headers, &VERSION)?;
+                    if version.is_some_and(|version| version != "2") {
+                        return Err(Refusal::VersionHeader.into());
+                    }
                     let client = self.inner.headers.check(&parts.headers)?;
                     let address = self.inner.headers.client_address(&parts);
-                    let sent =
-                        body::read(&parts.headers, sent, MAX_SET_UP_BODY, self.inner.body_timeout).await?;
+                    let inner = &self.inner;
+                    let (timeout, large) = (inner.body_timeout, &inner.large_bodies);
+                    let (sent, _) = body::read(&parts.headers, sent, MAX_SET_UP_BODY, timeout, large).await?;
                     self.set_up(&sent, client, address).await
                 }
             }

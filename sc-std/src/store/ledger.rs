@@ -13,6 +13,9 @@ use crate::rng::SystemSeeded;
 use crate::store::StoreError;
 use crate::store::ledger_file::{KeyIdHash, LedgerFile, LedgerFileError, key_id_hash};
 
+/// How long a ledger outlives its RSA key, in milliseconds: whoever found the key in its last moment, or by a clock
+/// that was set back, still meets the ledger.
+const GRACE_MS: u64 = 60 * 60 * 1000;
 /// Slots of a new ledger.
 const FIRST_SLOTS: usize = 1_024;
 
@@ -107,6 +110,9 @@ impl Ledgers {
             .filter(|(hash, known)| !known && ledger.contains_any(&[**hash]))
             .map(|(hash, _)| *hash)
             .collect();
+        if keep_until.is_none() {
+            warn_if_nearly_full(ledger.len(), recorded.len(), self.max_hashes);
+        }
         entry.hashes = Some(ledger);
         match file {
             Some(file) if !recorded.is_empty() => {
@@ -121,7 +127,21 @@ impl Ledgers {
 
     /// Drops the ledgers of RSA keys that are no longer accepted.
     pub(super) fn purge(&self, now: UnixMillis) {
-        self.lock().of_key.retain(|_, ledger| ledger.keep_until.is_none_or(|until| now < until));
+        self.lock()
+            .of_key
+            .retain(|_, ledger| ledger.keep_until.is_none_or(|until| now < until.plus(GRACE_MS)));
+    }
+}
+
+/// Tells the operator once that a key which does not rotate by itself needs a successor (PROTOCOL 10.16).
+fn warn_if_nearly_full(held: usize, added: usize, max: usize) {
+    let threshold = max / 10 * 9;
+    if held >= threshold && held.saturating_sub(added) < threshold {
+        tracing::warn!(
+            held,
+            max,
+            "the ledger of an RSA key that does not expire is 90 % full: replace the key"
+        );
     }
 }
 
@@ -166,6 +186,8 @@ mod tests {
         ledgers.purge(UnixMillis(9));
         assert!(ledgers.knows(&brief, &hashes(1)));
         ledgers.purge(UnixMillis(10));
+        assert!(ledgers.knows(&brief, &hashes(1)), "the last to find the key still meets the ledger");
+        ledgers.purge(UnixMillis(10 + GRACE_MS));
         assert!(!ledgers.knows(&brief, &hashes(1)) && ledgers.knows(&lasting, &hashes(1)));
     }
 

@@ -146,9 +146,8 @@ impl MemoryStore {
         self.claims.held()
     }
 
-    /// Destroys the keys of every session that is over, and the ledgers of RSA keys that are.
-    ///
-    /// Calls sweep a little as they go; a server calls this every few seconds so that keys do not wait for traffic.
+    /// Destroys the keys of every session that is over, and the ledgers of RSA keys that are. Calls sweep a little as
+    /// they go; a server's housekeeping does the rest, so that keys do not wait for traffic.
     pub fn purge(&self, now: UnixMillis) {
         for shard in &self.shards {
             let ended = lock(shard).purge(now, &self.options, &self.claims, true);
@@ -221,6 +220,14 @@ impl Store for MemoryStore {
             self.ended(ended);
         }
         Ok(())
+    }
+
+    fn idle_timeout(&self) -> Option<u32> {
+        Some(u32::try_from(self.options.idle_ms / 1000).unwrap_or(u32::MAX))
+    }
+
+    async fn purge(&self, now: UnixMillis) {
+        Self::purge(self, now);
     }
 
     async fn knows_wrapped(&self, key_id: &KeyId, hashes: &[WrappedKeyHash; 2]) -> Result<bool, StoreError> {

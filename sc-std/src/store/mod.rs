@@ -89,6 +89,17 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Unavailable`].
     fn close_all_of(&self, key_id: &KeyId) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// After how long without a message the store ends a session, in seconds; clients are told. `None`: it does not.
+    fn idle_timeout(&self) -> Option<u32> {
+        None
+    }
+
+    /// Destroys what is over, where no database does that by itself. A server calls it every few seconds.
+    fn purge(&self, now: UnixMillis) -> impl Future<Output = ()> + Send {
+        let _ = now;
+        std::future::ready(())
+    }
+
     /// Whether either wrapped key was accepted before: a cheap look before the private operation, which decides
     /// nothing.
     ///

@@ -28,14 +28,16 @@ use crate::input;
 pub(crate) use options::Options;
 use options::{BoundArg, LogFormat, StoreKind};
 
-/// How often the server looks for sessions and keys that are over.
-const HOUSEKEEPING: Duration = Duration::from_secs(5);
+/// How long a stopping server waits for mails that are under way.
+const MAIL_DRAIN: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(args: Options) -> Result<(), Failure> {
     log_to_stderr(args.log_format);
+    // Before anybody knows the address: a signal that comes at once must find somebody who listens.
+    let stop = StopSignal::listen()?;
     let running = start(args).await?;
     input::write_raw(format!("listening on http://{}\n", running.address).as_bytes())?;
-    running.serve(stop_signal()).await.map(drop)
+    running.serve(stop.received()).await.map(drop)
 }
 
 /// A server that is bound to its address.
@@ -65,7 +67,7 @@ pub(crate) async fn start(args: Options) -> Result<Running, Failure> {
     );
     let routes = ScRouter::new(server.clone())
         .sealed(ForgotPassword::PATH, ForgotPassword::NAME, endpoint.into_route())
-        .plain("/healthz", get(|| async { "ok\n" }));
+        .exempt("/healthz", get(|| async { "ok\n" }));
     for (path, kind) in routes.routes() {
         tracing::info!(path, ?kind, "route");
     }
@@ -80,31 +82,15 @@ pub(crate) async fn start(args: Options) -> Result<Running, Failure> {
 impl Running {
     /// Serves until `stop` completes, then finishes what is under way, mails included.
     pub(crate) async fn serve(self, stop: impl Future<Output = ()>) -> Result<ResetStats, Failure> {
-        let housekeeping = tokio::spawn(keep_house(self.server));
+        let housekeeping = self.server.spawn_housekeeping();
         let served = serve(self.listener, self.router, ServeOptions::default(), stop).await;
         housekeeping.abort();
-        let mails = self.worker.close().await;
+        let mails = tokio::time::timeout(MAIL_DRAIN, self.worker.close()).await.unwrap_or_else(|_| {
+            tracing::error!("reset mails that were still waiting are lost");
+            ResetStats::default()
+        });
         served.map_err(|error| Failure::Usage(with_causes(&error)))?;
         Ok(mails)
-    }
-}
-
-/// Ends what is over: sessions, ledgers, RSA keys.
-async fn keep_house(server: ScServer<MemoryStore>) {
-    let clock = SystemClock::new();
-    let mut ticks = tokio::time::interval(HOUSEKEEPING);
-    loop {
-        ticks.tick().await;
-        server.store().purge(clock.now());
-        if server.keys().due(clock.now()) {
-            // A new RSA key takes a while: not on a thread that serves.
-            let (keys, now) = (Arc::clone(server.keys()), clock.now());
-            match tokio::task::spawn_blocking(move || keys.rotate_if_due(now)).await {
-                Ok(Ok(rotated)) => tracing::info!(rotated, "RSA key rotation"),
-                Ok(Err(error)) => tracing::error!(%error, "RSA key rotation failed"),
-                Err(error) => tracing::error!(%error, "RSA key rotation failed"),
-            }
-        }
     }
 }
 
@@ -150,7 +136,6 @@ fn server(args: &Options, keys: Arc<KeyRing>) -> Result<ScServer<MemoryStore>, F
     };
     let mut builder = ScServer::builder(keys, store)
         .with_session_ttl_ms(u64::try_from(args.session_ttl.as_millis()).unwrap_or(u64::MAX))
-        .with_idle_timeout(u32::try_from(args.session_idle.as_secs()).unwrap_or(u32::MAX))
         .with_bound(bound)
         .with_set_up_limit(args.setup_limit)
         .with_trusted_proxies(args.trusted_proxy.clone());
@@ -215,33 +200,54 @@ fn log_to_stderr(format: LogFormat) {
     }
 }
 
-/// Completes at SIGTERM or ctrl-c.
-async fn stop_signal() {
-    let interrupt = async {
-        if let Err(error) = tokio::signal::ctrl_c().await {
-            tracing::warn!(%error, "ctrl-c cannot be caught");
-            std::future::pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        () = interrupt => {}
-        () = terminate() => {}
-    }
+/// SIGTERM and ctrl-c. The second one ends the process at once.
+#[cfg(unix)]
+struct StopSignal {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
-async fn terminate() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => drop(terminate.recv().await),
-        Err(error) => {
-            tracing::warn!(%error, "SIGTERM cannot be caught");
-            std::future::pending::<()>().await;
+impl StopSignal {
+    fn listen() -> Result<Self, Failure> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let failed = |error: std::io::Error| Failure::Usage(format!("signals cannot be caught: {error}"));
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+            terminate: signal(SignalKind::terminate()).map_err(failed)?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
+    }
+
+    async fn received(mut self) {
+        self.next().await;
+        tokio::spawn(async move {
+            self.next().await;
+            tracing::warn!("stopped at the second signal");
+            std::process::exit(1);
+        });
     }
 }
 
+/// Ctrl-c.
 #[cfg(not(unix))]
-async fn terminate() {
-    std::future::pending::<()>().await;
+struct StopSignal;
+
+#[cfg(not(unix))]
+impl StopSignal {
+    fn listen() -> Result<Self, Failure> {
+        Ok(Self)
+    }
+
+    async fn received(self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
 }
