@@ -34,6 +34,13 @@ impl Entry {
         let idle = if self.claims.opened() == 0 { options.unused_ms } else { options.idle_ms };
         self.last_used.plus(idle).min(self.expires_at)
     }
+
+    /// When to look at the session next. The first message of an unused session may bring its end nearer, if the idle
+    /// time is the shorter one: no entry of the queue may then be later than that end.
+    fn look_again(&self, now: UnixMillis, options: &MemoryStoreOptions) -> UnixMillis {
+        let deadline = self.deadline(options);
+        if self.claims.opened() == 0 { deadline.min(now.plus(options.idle_ms.max(1))) } else { deadline }
+    }
 }
 
 /// Sessions whose ids fall into one shard.
@@ -61,7 +68,7 @@ impl Shard {
         }
         let record = Zeroizing::new(Box::from(session.record.encode().as_ref()));
         let entry = Entry { record, expires_at: session.record.expires_at(), last_used: now, claims };
-        self.deadlines.push(Reverse((entry.deadline(options), id)));
+        self.deadlines.push(Reverse((entry.look_again(now, options), id)));
         self.sessions.insert(id, entry);
         Ok(())
     }
@@ -123,15 +130,15 @@ impl Shard {
         let (mut ended, mut looked_at) = (0_usize, 0);
         while all || looked_at < PURGE_STEP {
             looked_at += 1;
-            let Some(Reverse((due, id))) =
+            let Some(Reverse((_, id))) =
                 self.deadlines.peek().copied().filter(|Reverse((due, _))| *due <= now)
             else {
                 break;
             };
             self.deadlines.pop();
-            match self.sessions.get(&id).map(|entry| entry.deadline(options)) {
-                Some(deadline) if deadline > due && deadline > now => {
-                    self.deadlines.push(Reverse((deadline, id)));
+            match self.sessions.get(&id) {
+                Some(entry) if now < entry.deadline(options) => {
+                    self.deadlines.push(Reverse((entry.look_again(now, options), id)));
                 }
                 Some(_) => ended = ended.saturating_add(usize::from(self.close(&id, budget))),
                 None => {}

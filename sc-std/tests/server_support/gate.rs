@@ -29,6 +29,10 @@ impl Gate {
         self.moved.notify_all();
     }
 
+    pub fn close(&self) {
+        self.state.lock().unwrap().1 = false;
+    }
+
     /// Private operations that have begun.
     pub fn begun(&self) -> usize {
         self.state.lock().unwrap().0
