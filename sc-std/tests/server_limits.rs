@@ -1,5 +1,10 @@
 //! What a flood or a slow stranger can do: nothing to the others. Over loopback sockets where the socket matters.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod server_support;
 
