@@ -37,6 +37,7 @@
 //! | `client` | the HTTP client: one shared session, renewal, recovery |
 //! | `keys` | a server's RSA keys: PEM files, the ring that rotates them |
 //! | `store`, `admission`, [`rate_limit`] | sessions, IV claims and ledger; the queue for RSA; the limits |
+//! | `names` | paths and headers of the channel |
 //! | [`message`], `reset` | typed messages, forgot password first; tokens, accounts and mails behind it |
 //! | [`provider`], [`rng`], [`clock`] | the cryptographic libraries, randomness, time |
 //!
@@ -66,6 +67,8 @@ pub mod clock;
 #[cfg(feature = "server")]
 pub mod keys;
 pub mod message;
+#[cfg(any(feature = "client", feature = "server"))]
+pub mod names;
 pub mod provider;
 pub mod rate_limit;
 #[cfg(any(feature = "client", feature = "server"))]

@@ -17,11 +17,11 @@ use sc_core::limits::DEFAULT_MAX_PLAINTEXT;
 
 use super::backoff::BackoffRule;
 use super::base_url::BaseUrl;
-use super::headers::{CLIENT_HASH, REQUEST_ID};
 use super::sessions::{ClientProvider, Sessions};
 use super::transport::AnyTransport;
 use super::wire::Wire;
 use super::{ScClient, SetUpWay, Transport, TransportError};
+use crate::names::{CLIENT_HASH, REQUEST_ID};
 use crate::provider::DefaultProvider;
 use crate::rng::SystemSeeded;
 

@@ -2,23 +2,12 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use http::HeaderMap;
 use http::header::{AGE, AsHeaderName, CACHE_CONTROL, DATE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName};
 use sc_core::id::{SessionId, UnixMillis};
 use sc_core::session::Lifetime;
 
-/// `X-SC-Session-Id`.
-pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("x-sc-session-id");
-/// `X-SC-Version`.
-pub(crate) const SC_VERSION: HeaderName = HeaderName::from_static("x-sc-version");
-/// `X-Client-Hash`.
-pub(crate) const CLIENT_HASH: HeaderName = HeaderName::from_static("x-client-hash");
-/// `X-Request-Id`.
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// `X-SC-Expires-At`.
-const EXPIRES_AT: HeaderName = HeaderName::from_static("x-sc-expires-at");
-/// `X-SC-Idle-Timeout`.
-const IDLE_TIMEOUT: HeaderName = HeaderName::from_static("x-sc-idle-timeout");
+use crate::names::{EXPIRES_AT, IDLE_TIMEOUT, SESSION_ID};
 
 /// Longest `Retry-After` that is believed: 300 s (PROTOCOL 10.8).
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
@@ -92,7 +81,7 @@ impl NewSession {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::{HeaderName, HeaderValue};
 
     use super::*;
 

@@ -16,16 +16,11 @@ use zeroize::Zeroizing;
 
 use super::base_url::BaseUrl;
 use super::error::{ErrorAnswer, TransportError, TransportErrorKind};
-use super::headers::{CLIENT_HASH, REQUEST_ID, SC_VERSION, SESSION_ID, retry_after};
+use super::headers::retry_after;
 use super::transport::AnyTransport;
+use crate::names::{CLIENT_HASH, CLOSE_PATH, PUBLIC_KEY_PATH, REQUEST_ID, SESSION_ID, SESSION_PATH, VERSION};
 use crate::request_id::random_request_id;
 
-/// Where the public key is.
-const PUBLIC_KEY: &str = "/web/v1/secure-channel/public-key";
-/// Where sessions are set up.
-const SESSION: &str = "/web/v1/secure-channel/session";
-/// Where sessions are closed.
-const CLOSE: &str = "/web/v1/secure-channel/session/close";
 /// Longest plain document (public key, session) that is read, in bytes.
 const MAX_DOCUMENT: usize = 64 * 1024;
 
@@ -54,20 +49,20 @@ pub(crate) enum Within<'a> {
 impl Wire {
     /// Asks for the public key. Nothing about the client goes along.
     pub(crate) async fn public_key(&self) -> Result<Response<Bytes>, TransportError> {
-        let request = self.request(Method::GET, self.own_uri(PUBLIC_KEY)?, Bytes::new());
+        let request = self.request(Method::GET, self.own_uri(PUBLIC_KEY_PATH)?, Bytes::new());
         self.send(request, MAX_DOCUMENT).await
     }
 
     /// Asks for a session.
     pub(crate) async fn session(&self, body: Vec<u8>) -> Result<Response<Bytes>, TransportError> {
-        let mut request = self.request(Method::POST, self.own_uri(SESSION)?, body.into());
+        let mut request = self.request(Method::POST, self.own_uri(SESSION_PATH)?, body.into());
         request.headers_mut().insert(CLIENT_HASH, self.client_hash.clone());
         self.send(request, MAX_DOCUMENT).await
     }
 
     /// Tells the server that a session is over.
     pub(crate) async fn close(&self, session: &SessionId) -> Result<Response<Bytes>, TransportError> {
-        let mut request = self.request(Method::POST, self.own_uri(CLOSE)?, Bytes::new());
+        let mut request = self.request(Method::POST, self.own_uri(CLOSE_PATH)?, Bytes::new());
         request.headers_mut().insert(SESSION_ID, visible(&session.to_text()));
         self.send(request, MAX_DOCUMENT).await
     }
@@ -82,7 +77,7 @@ impl Wire {
         let mut request = self.request(Method::POST, uri, body.into());
         let headers = request.headers_mut();
         headers.insert(CLIENT_HASH, self.client_hash.clone());
-        headers.insert(SC_VERSION, HeaderValue::from_static("2"));
+        headers.insert(VERSION, HeaderValue::from_static("2"));
         if let Within::Session(id) = within {
             headers.insert(SESSION_ID, visible(&id.to_text()));
         }

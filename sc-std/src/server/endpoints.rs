@@ -12,17 +12,11 @@ use sc_core::provider::Aead;
 use sc_core::server::{Refusal, SetupWay};
 
 use crate::clock::rfc3339;
+use crate::names::{CLOSE_PATH, OLD_SESSION_ID, PUBLIC_KEY_PATH, SESSION_ID, SESSION_PATH};
 use crate::server::ScServer;
 use crate::server::headers::single;
-use crate::server::reject::{OLD_SESSION_ID, Reject, SESSION_ID, json};
+use crate::server::reject::{Reject, json};
 use crate::store::Store;
-
-/// `GET`: the newest RSA key.
-pub const PUBLIC_KEY_PATH: &str = "/web/v1/secure-channel/public-key";
-/// `POST`: sets up a session.
-pub const SESSION_PATH: &str = "/web/v1/secure-channel/session";
-/// `POST`: closes a session.
-pub const CLOSE_PATH: &str = "/web/v1/secure-channel/session/close";
 
 /// Longest body of a session request, in bytes: two keys of 512 bytes in Base64, the longest key id with every
 /// character escaped, and white space.

@@ -9,8 +9,9 @@ use ipnet::IpNet;
 use sc_core::code::Code;
 use sc_core::id::ClientHash;
 
+use crate::names::{CLIENT_HASH, REQUEST_ID, SESSION_ID, VERSION};
 use crate::request_id::{is_request_id, random_request_id};
-use crate::server::reject::{CLIENT_HASH, REQUEST_ID, Reject, SESSION_ID, VERSION};
+use crate::server::reject::Reject;
 
 /// The portal access code, from the proxy.
 const PORTAL_ACCESS_CODE: HeaderName = HeaderName::from_static("x-portal-access-code");

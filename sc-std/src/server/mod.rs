@@ -45,12 +45,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 pub use builder::ScServerBuilder;
-pub use endpoints::{CLOSE_PATH, PUBLIC_KEY_PATH, SESSION_PATH};
 #[cfg(feature = "axum")]
 pub use forgot_password::ForgotPasswordEndpoint;
 pub use headers::PeerAddress;
 pub use layer::ScLayer;
-pub use reject::{CLIENT_HASH, EXPIRES_AT, IDLE_TIMEOUT, REQUEST_ID, Reject, SESSION_ID, VERSION};
+pub use reject::Reject;
 #[cfg(feature = "axum")]
 pub use router::{RouteKind, ScRouter};
 pub use service::ScService;

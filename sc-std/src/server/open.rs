@@ -16,9 +16,10 @@ use sc_core::text::{self, TextEnvelope};
 use zeroize::Zeroizing;
 
 use crate::keys::ring::RingKey;
+use crate::names::{SESSION_ID, VERSION};
 use crate::rng::SystemSeeded;
 use crate::server::headers::{single, text as header_text};
-use crate::server::reject::{Reject, SESSION_ID, VERSION};
+use crate::server::reject::Reject;
 use crate::server::{ScServer, body};
 use crate::store::Store;
 

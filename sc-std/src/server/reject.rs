@@ -1,7 +1,7 @@
 //! Answers that are not sealed: what a refusal looks like on the wire (PROTOCOL 5).
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use sc_core::code::Code;
 use sc_core::document::Answer;
@@ -16,21 +16,6 @@ use crate::store::StoreError;
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=UTF-8");
 /// No answer but the public key may be kept or changed on the way (PROTOCOL 10.9).
 pub(crate) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store, no-transform");
-
-/// `X-SC-Session-Id`.
-pub const SESSION_ID: HeaderName = HeaderName::from_static("x-sc-session-id");
-/// `X-SC-Version`.
-pub const VERSION: HeaderName = HeaderName::from_static("x-sc-version");
-/// `X-SC-Expires-At`, epoch milliseconds.
-pub const EXPIRES_AT: HeaderName = HeaderName::from_static("x-sc-expires-at");
-/// `X-SC-Idle-Timeout`, seconds.
-pub const IDLE_TIMEOUT: HeaderName = HeaderName::from_static("x-sc-idle-timeout");
-/// `X-Client-Hash`.
-pub const CLIENT_HASH: HeaderName = HeaderName::from_static("x-client-hash");
-/// `X-Request-Id`.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// `X-Secure-Channel-Session-Id`, the older name, at the close endpoint only.
-pub(super) const OLD_SESSION_ID: HeaderName = HeaderName::from_static("x-secure-channel-session-id");
 
 /// An error answer: a code, and for some codes what the client should know.
 ///

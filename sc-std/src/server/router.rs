@@ -13,11 +13,12 @@ use axum::routing::{MethodRouter, any};
 use sc_core::code::Code;
 use sc_core::provider::Aead;
 
+use crate::names::{CLOSE_PATH, PUBLIC_KEY_PATH, REQUEST_ID, SESSION_PATH};
 use crate::provider::DefaultAead;
 use crate::server::endpoints::Endpoint;
 use crate::server::headers::request_id;
-use crate::server::reject::{NO_STORE, REQUEST_ID};
-use crate::server::{CLOSE_PATH, PUBLIC_KEY_PATH, Reject, SESSION_PATH, ScServer};
+use crate::server::reject::NO_STORE;
+use crate::server::{Reject, ScServer};
 use crate::store::Store;
 
 /// How a route is reached.

@@ -23,14 +23,13 @@ use sc_core::text;
 use tower_service::Service;
 use zeroize::Zeroizing;
 
+use crate::names::{EXPIRES_AT, IDLE_TIMEOUT, REQUEST_ID, SESSION_ID, VERSION};
 use crate::rng::SystemSeeded;
 use crate::server::endpoints::{Endpoint, MAX_SET_UP_BODY};
 use crate::server::headers::{request_id, single};
 use crate::server::layer::{LayerRules, Treatment};
 use crate::server::open::{Created, OpenedRequest};
-use crate::server::reject::{
-    EXPIRES_AT, IDLE_TIMEOUT, JSON, NO_STORE, REQUEST_ID, Reject, SESSION_ID, VERSION,
-};
+use crate::server::reject::{JSON, NO_STORE, Reject};
 use crate::server::{Channel, ScServer, body};
 use crate::store::Store;
 

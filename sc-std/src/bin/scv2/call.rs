@@ -5,15 +5,13 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use sc_core::retry::Repeatable;
 use sc_std::client::{BuildError, ClientError, ProfileChoice, ScClient, SetUpError, SetUpWay};
+use sc_std::message::{ForgotPassword, Message};
 use serde::de::IgnoredAny;
 use serde_json::json;
 
 use crate::args::duration;
 use crate::exit::{Failure, with_causes};
 use crate::{hex, input, json_view};
-
-/// The forgot-password endpoint (PROTOCOL 6), and its message's registered name.
-const FORGOT_PASSWORD: (&str, &str) = ("/web/v1/system/auth/password/forgot", "password.forgot");
 /// Longest JSON that is read from standard input, in bytes.
 const MAX_JSON: usize = 1_048_576;
 
@@ -88,7 +86,7 @@ struct Order<'a> {
 
 /// Runs `forgot-password`.
 pub(crate) fn forgot_password(options: ForgotPasswordOptions) -> Result<(), Failure> {
-    let (path, name) = FORGOT_PASSWORD;
+    let (path, name) = (ForgotPassword::PATH, ForgotPassword::NAME);
     let json = json!({ "email": options.email }).to_string();
     let order = Order { path, name: Some(name), json: json.as_bytes(), repeatable: Repeatable::Yes };
     run(options.server, &order)
@@ -103,7 +101,7 @@ pub(crate) fn call(options: CallOptions) -> Result<(), Failure> {
     if serde_json::from_slice::<IgnoredAny>(&json).is_err() {
         return Err(Failure::Usage("--json is not JSON".to_owned()));
     }
-    let (forgot_path, forgot_name) = FORGOT_PASSWORD;
+    let (forgot_path, forgot_name) = (ForgotPassword::PATH, ForgotPassword::NAME);
     let known = (options.path == forgot_path).then_some(forgot_name);
     let name = options.message.as_deref().or(known);
     // Of all other messages nobody knows here whether twice is as good as once.
