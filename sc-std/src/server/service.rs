@@ -122,10 +122,15 @@ where
     let answer = inner.call(Request::from_parts(parts, ReqBody::from(plaintext))).await?;
 
     let (mut head, answer) = answer.into_parts();
-    let mut frame = match body::read_frame(answer, server.inner.max_plaintext).await {
+    // An informational status is no answer, and what follows it would not be read as one.
+    let frame = match body::read_frame(answer, server.inner.max_plaintext).await {
+        Ok(_) if head.status.is_informational() => Err(Reject::new(Code::InternalError)),
+        frame => frame,
+    };
+    let mut frame = match frame {
         Ok(frame) => frame,
         Err(reject) => {
-            tracing::error!("the handler's answer is too long or broke off");
+            tracing::error!(status = %head.status, "the handler's answer is no answer, too long, or broke off");
             head = empty_head(&reject);
             error_frame(server, &reject).await
         }
@@ -147,6 +152,8 @@ async fn receive<'n, S: Store, A: Aead + Send + Sync + 'static, B: Body>(
     sealed: B,
     name: &'n str,
 ) -> Result<(OpenedRequest<'n, A>, Channel), Reject> {
+    // First, as 404 and 405 are everywhere (PROTOCOL 5).
+    let name = MessageName::new(name).map_err(|_| Reject::new(Code::NotFound))?;
     if matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return Err(Reject::new(Code::MethodNotAllowed));
     }
@@ -158,7 +165,6 @@ async fn receive<'n, S: Store, A: Aead + Send + Sync + 'static, B: Body>(
         server.inner.max_body
     };
     let sealed = body::read(&parts.headers, sealed, max, server.inner.body_timeout).await?;
-    let name = MessageName::new(name).map_err(|_| Reject::new(Code::NotFound))?;
     let opened = server.open(&parts.headers, sealed, client, client_address, name).await?;
     let session = *opened.responder.session_id();
     Ok((opened, Channel { session, client_address, client }))
