@@ -155,6 +155,10 @@ where
     let answer = async {
         let answer = inner.call(request).await.map_err(|_| "the handler's service failed")?;
         let (head, answer) = answer.into_parts();
+        if head.status.is_informational() {
+            // What follows it would not be read as an answer.
+            return Err("the handler answered with an informational status");
+        }
         let frame = body::read_frame(answer, max_plaintext).await;
         frame.map(|frame| (head, frame)).map_err(|_| "the handler's answer is too long or broke off")
     };
@@ -187,6 +191,8 @@ async fn receive<'n, S: Store, A: Aead + Send + Sync + 'static, B: Body>(
     sealed: B,
     name: &'n str,
 ) -> Result<(OpenedRequest<'n, A>, Channel), Reject> {
+    // First, as 404 and 405 are everywhere (PROTOCOL 5).
+    let name = MessageName::new(name).map_err(|_| Reject::new(Code::NotFound))?;
     if matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return Err(Reject::new(Code::MethodNotAllowed));
     }
@@ -200,7 +206,6 @@ async fn receive<'n, S: Store, A: Aead + Send + Sync + 'static, B: Body>(
     let inner = &server.inner;
     let (sealed, large) =
         body::read(&parts.headers, sealed, max, inner.body_timeout, &inner.large_bodies).await?;
-    let name = MessageName::new(name).map_err(|_| Reject::new(Code::NotFound))?;
     let opened = server.open(&parts.headers, sealed, client, client_address, name).await?;
     // The body has opened: from here on its sender is a client that holds a session.
     drop(large);
