@@ -135,6 +135,15 @@ fn a_server_takes_no_other_session_request() {
 }
 
 #[test]
+fn an_absent_profile_is_plain_and_a_null_one_is_refused() {
+    let mut request = session_request();
+    request["profile"] = json!(null);
+    assert!(read::<SessionRequest>(&request).is_err());
+    request.as_object_mut().unwrap().remove("profile");
+    assert!(read::<SessionRequest>(&request).is_ok_and(|request| request.profile.is_none()));
+}
+
+#[test]
 fn a_document_is_an_object_and_never_an_array() {
     let array = json!(["k1", "AAAA", "AAAA", "bound"]);
     assert!(read::<SessionRequest>(&array).is_err());

@@ -47,8 +47,13 @@ struct SessionRequestForm {
     enc_req_key: Base64Bytes<MAX_WRAPPED_LEN>,
     #[serde(deserialize_with = "Base64Bytes::deserialize")]
     enc_resp_key: Base64Bytes<MAX_WRAPPED_LEN>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     profile: Option<Profile>,
+}
+
+/// A member that may be absent, but is not null.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 impl<'de> Deserialize<'de> for SessionRequest {
