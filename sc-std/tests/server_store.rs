@@ -178,14 +178,16 @@ fn of_many_claims_of_one_pair_of_wrapped_keys_exactly_one_is_new() {
 }
 
 #[test]
-fn a_ledger_outlives_a_purge_until_its_key_is_no_longer_accepted() {
+fn a_ledger_outlives_its_key_by_an_hour_so_that_a_clock_set_back_does_not_reopen_it() {
     let store = MemoryStore::default();
     let key = KeyId::parse("key").unwrap();
     let until = Some(T0.plus(HOUR));
     assert_eq!(now(store.claim_wrapped(&key, &hashes(1, 1), until)), Ok(LedgerVerdict::New));
     store.purge(T0.plus(HOUR - 1));
     assert_eq!(now(store.claim_wrapped(&key, &hashes(1, 1), until)), Ok(LedgerVerdict::Repeated));
-    store.purge(T0.plus(HOUR));
+    store.purge(T0.plus(2 * HOUR - 1));
+    assert_eq!(now(store.claim_wrapped(&key, &hashes(1, 1), until)), Ok(LedgerVerdict::Repeated));
+    store.purge(T0.plus(2 * HOUR));
     assert_eq!(now(store.knows_wrapped(&key, &hashes(1, 1))), Ok(false));
 }
 
