@@ -14,6 +14,7 @@ use http::{Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use sc_core::code::Code;
+use sc_std::clock::Clock;
 use sc_std::server::ScRouter;
 use server_support::*;
 use tower::{Layer, ServiceExt, service_fn};
@@ -96,4 +97,30 @@ async fn large_bodies_that_open_nothing_run_out_of_places_and_small_ones_do_not(
     }
     let reply = world.post(ECHO, &[HASH], vec![b'S'; 100 * 1024]).await;
     assert_eq!(reply.refusal(), refused(Code::InvalidPayload), "places come back");
+}
+
+#[tokio::test]
+async fn a_revoked_key_takes_its_sessions_with_it_and_sets_up_no_more() {
+    let world = World::new();
+    let (peer, late) = (world.peer_in_session().await, world.peer());
+    let published = world.server.keys().published(world.clock.now()).unwrap();
+    world.server.revoke_key(&published.key_id).await.unwrap();
+    let reply = world.echo(&peer, peer.seal(b"{}")).await;
+    assert_eq!(reply.refusal(), refused(Code::SessionNotFound));
+    let reply = world.post(SESSION, &[HASH], late.set_up()).await;
+    assert_eq!(reply.refusal(), refused(Code::InvalidKeyId));
+}
+
+#[tokio::test]
+async fn housekeeping_destroys_sessions_that_are_over_without_any_traffic() {
+    let world = World::new();
+    let _peer = world.peer_in_session().await;
+    assert_eq!(world.server.store().sessions(), 1);
+    world.clock.advance(5 * 60 * 1000);
+    let housekeeping = world.server.spawn_housekeeping();
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.server.store().sessions(), 0, "an unused session ends after five minutes");
+    housekeeping.abort();
 }
