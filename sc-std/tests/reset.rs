@@ -8,7 +8,7 @@ use std::sync::Arc;
 use sc_core::id::UnixMillis;
 use sc_std::clock::{Clock, ManualClock};
 use sc_std::message::{EmailHashKey, ForgotPassword};
-use sc_std::rate_limit::{Limit, LimitKey, RetryAfter, SlidingWindow};
+use sc_std::rate_limit::{Limit, LimitKey, LimitRefusal, SlidingWindow, check_and_claim};
 use sc_std::reset::{
     AccountId, KnownAddresses, Language, Outbox, ResetConfig, ResetJob, ResetLink, ResetToken, ResetTokens,
     ResetWorker,
@@ -49,14 +49,15 @@ impl Service {
         }
     }
 
-    fn request(&self, client: &str, email: &str) -> Result<(), RetryAfter> {
+    async fn request(&self, client: &str, email: &str) -> Result<(), LimitRefusal> {
         let body = serde_json::json!({ "email": email }).to_string();
         let email = ForgotPassword::parse(body.as_bytes()).unwrap().email;
-        SlidingWindow::check_and_claim(
+        check_and_claim(
             (&self.by_address, &LimitKey::of_address(client.parse().unwrap())),
             (&self.by_email, &LimitKey::of_hash(*self.hashes.hash(&email).as_bytes())),
             self.clock.now(),
-        )?;
+        )
+        .await?;
         self.worker.queue().enqueue(ResetJob { email, language: Language::En }).unwrap();
         Ok(())
     }
@@ -70,8 +71,8 @@ fn mails(outbox: &Outbox) -> Vec<PathBuf> {
 async fn a_known_address_gets_a_working_link_and_an_unknown_one_no_mail() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::new(folder.path());
-    service.request("192.0.2.1", "USER@example.com").unwrap();
-    service.request("192.0.2.1", "nobody@example.com").unwrap();
+    service.request("192.0.2.1", "USER@example.com").await.unwrap();
+    service.request("192.0.2.1", "nobody@example.com").await.unwrap();
     let (outbox, tokens, now) = (service.outbox.clone(), Arc::clone(&service.tokens), service.clock.now());
     let stats = service.worker.close().await;
     assert_eq!((stats.sent, stats.unknown), (1, 1));
@@ -91,12 +92,15 @@ async fn the_fourth_request_is_refused_for_known_and_unknown_addresses_alike() {
     let service = Service::new(folder.path());
     for email in ["user@example.com", "nobody@example.com"] {
         // From many clients, so that only the e-mail address counts.
-        let mut answers =
-            (1..=4).map(|n| service.request(&format!("192.0.2.{n}"), email).map_err(RetryAfter::seconds));
-        assert!(answers.by_ref().take(3).all(|answer| answer.is_ok()), "{email}");
-        assert_eq!(answers.next(), Some(Err(300)), "{email}");
+        for n in 1..=3 {
+            assert_eq!(service.request(&format!("192.0.2.{n}"), email).await, Ok(()), "{email}");
+        }
+        match service.request("192.0.2.4", email).await {
+            Err(LimitRefusal::Exceeded(retry)) => assert_eq!(retry.seconds(), 300, "{email}"),
+            other => panic!("{email}: {other:?}"),
+        }
         service.clock.advance(300_000);
-        assert_eq!(service.request("192.0.2.9", email), Ok(()), "{email}");
+        assert_eq!(service.request("192.0.2.9", email).await, Ok(()), "{email}");
     }
     let stats = service.worker.close().await;
     assert_eq!((stats.sent, stats.limited, stats.unknown), (3, 1, 4), "the account's own limit is silent");
@@ -107,11 +111,11 @@ async fn one_client_is_refused_over_many_addresses_and_ipv6_counts_by_its_networ
     let folder = tempfile::tempdir().unwrap();
     let service = Service::new(folder.path());
     for n in 1..=3 {
-        service.request(&format!("2001:db8::{n}"), &format!("user{n}@example.com")).unwrap();
+        service.request(&format!("2001:db8::{n}"), &format!("user{n}@example.com")).await.unwrap();
     }
-    assert!(service.request("2001:db8::4", "user4@example.com").is_err());
+    assert!(service.request("2001:db8::4", "user4@example.com").await.is_err());
     assert!(
-        service.request("2001:db8:0:1::1", "user4@example.com").is_ok(),
+        service.request("2001:db8:0:1::1", "user4@example.com").await.is_ok(),
         "its refusal cost the address nothing"
     );
 }

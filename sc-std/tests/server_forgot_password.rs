@@ -14,7 +14,7 @@ use sc_std::reset::{
     ResetTokens, ResetWorker,
 };
 use sc_std::server::{ForgotPasswordEndpoint, ScRouter};
-use sc_std::store::MemoryStoreOptions;
+use sc_std::store::{MemoryStoreOptions, Store};
 use serde_json::{Value, json};
 use server_support::*;
 
@@ -44,8 +44,8 @@ impl Desk {
         let worker = ResetWorker::spawn(config, accounts, outbox.clone(), tokens, world.clock.clone());
         let queue = worker.queue().clone();
         let endpoint = ForgotPasswordEndpoint::new(
-            ForgotPasswordEndpoint::DEFAULT_LIMIT,
-            by_email,
+            world.server.store().limiter("address", ForgotPasswordEndpoint::DEFAULT_LIMIT),
+            world.server.store().limiter("email", by_email),
             EmailHashKey::derive(&[7; 32]),
             queue,
         );

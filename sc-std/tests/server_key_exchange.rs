@@ -294,6 +294,11 @@ struct Revoking {
 }
 
 impl Store for Revoking {
+    type Limiter = <MemoryStore as Store>::Limiter;
+
+    fn limiter(&self, name: &'static str, limit: Limit) -> Self::Limiter {
+        self.store.limiter(name, limit)
+    }
     async fn create(&self, session: NewSession, now: UnixMillis) -> Result<(), StoreError> {
         self.store.create(session, now).await
     }

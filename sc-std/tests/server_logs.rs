@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use sc_std::message::{EmailHashKey, ForgotPassword, Message};
 use sc_std::reset::{KnownAddresses, Outbox, ResetConfig, ResetLink, ResetTokens, ResetWorker};
 use sc_std::server::{ForgotPasswordEndpoint, ScRouter};
-use sc_std::store::MemoryStoreOptions;
+use sc_std::store::{MemoryStoreOptions, Store};
 use server_support::*;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -76,9 +76,10 @@ async fn nothing_private_reaches_a_log_in_a_whole_flow_and_its_failures() {
         Arc::new(ResetTokens::new(900_000, 1000)),
         world.clock.clone(),
     );
-    let limit = ForgotPasswordEndpoint::DEFAULT_LIMIT;
-    let endpoint =
-        ForgotPasswordEndpoint::new(limit, limit, EmailHashKey::derive(&[7; 32]), worker.queue().clone());
+    let limit = |name| world.server.store().limiter(name, ForgotPasswordEndpoint::DEFAULT_LIMIT);
+    let (by_address, by_email) = (limit("address"), limit("email"));
+    let email_key = EmailHashKey::derive(&[7; 32]);
+    let endpoint = ForgotPasswordEndpoint::new(by_address, by_email, email_key, worker.queue().clone());
     world.app = ScRouter::new(world.server.clone())
         .sealed(ForgotPassword::PATH, ForgotPassword::NAME, endpoint.into_route())
         .into_router();

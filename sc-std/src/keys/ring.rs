@@ -113,6 +113,18 @@ impl KeyRing {
         Self { keys: ArcSwap::from_pointee(keys), writer: Mutex::new(()), generate, rotation_ms }
     }
 
+    /// Whether the ring makes its keys itself, so that [`KeyRing::rotate`] can work.
+    #[must_use]
+    pub fn makes_its_own(&self) -> bool {
+        self.generate.is_some()
+    }
+
+    /// Whether its keys come from a store, which all servers of the store share.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.generate.is_none() && self.rotation_ms != u64::MAX
+    }
+
     /// The newest key, to be told to clients; `None` if every key has expired or was revoked.
     #[must_use]
     pub fn published(&self, now: UnixMillis) -> Option<Arc<PublicKeyInfo>> {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sc_core::id::UnixMillis;
 
-use super::{Limit, LimitKey, RetryAfter};
+use super::{Limit, LimitKey, LimitRefusal, RateLimiter, RetryAfter};
 
 const SHARDS: usize = 16;
 /// Most keys whose end is looked at by one call.
@@ -60,39 +60,6 @@ impl SlidingWindow {
         Self { limit, max_keys, shards, hasher: RandomState::new() }
     }
 
-    /// Spends one request of each of two keys under two limits, or of neither: both are looked at before either is
-    /// spent, and should a rival take the last of the second meanwhile, the first is given back (PROTOCOL 6, 10.6).
-    ///
-    /// # Errors
-    /// The later [`RetryAfter`] of those that refuse. The refusal counts in neither.
-    ///
-    /// # Examples
-    /// ```
-    /// use sc_core::id::UnixMillis;
-    /// use sc_std::rate_limit::{LimitKey, SlidingWindow};
-    ///
-    /// let by_address = SlidingWindow::new("3/300s".parse()?, 1_000_000);
-    /// let by_email = SlidingWindow::new("1/300s".parse()?, 1_000_000);
-    /// let client = LimitKey::of_address([192, 0, 2, 1].into());
-    /// let email = LimitKey::of_hash([7; 32]);
-    /// let claim =
-    ///     |at| SlidingWindow::check_and_claim((&by_address, &client), (&by_email, &email), UnixMillis(at));
-    /// assert!(claim(0).is_ok());
-    /// assert!(claim(1).is_err(), "the client has two left, the e-mail address none");
-    /// # Ok::<(), sc_std::rate_limit::LimitError>(())
-    /// ```
-    pub fn check_and_claim(
-        first: (&Self, &LimitKey),
-        second: (&Self, &LimitKey),
-        now: UnixMillis,
-    ) -> Result<(), RetryAfter> {
-        if let Some(retry) = first.0.refusal(first.1, now).max(second.0.refusal(second.1, now)) {
-            return Err(retry);
-        }
-        first.0.claim(first.1, now)?;
-        second.0.claim(second.1, now).inspect_err(|_| first.0.give_back(first.1, now))
-    }
-
     /// What [`SlidingWindow::claim`] would refuse with; spends nothing.
     #[must_use]
     pub fn refusal(&self, key: &LimitKey, now: UnixMillis) -> Option<RetryAfter> {
@@ -142,14 +109,27 @@ impl SlidingWindow {
     }
 
     fn retry(&self, oldest: u64, now: u64) -> RetryAfter {
-        let free_at = oldest.saturating_add(self.limit.window_ms);
-        RetryAfter(free_at.saturating_sub(now).div_ceil(1000).max(1))
+        RetryAfter::between(now, oldest.saturating_add(self.limit.window_ms))
     }
 
     fn shard(&self, key: &LimitKey) -> Option<MutexGuard<'_, Shard>> {
         let hash = usize::try_from(self.hasher.hash_one(key) & u64::from(u32::MAX)).unwrap_or_default();
         let index = hash.checked_rem(self.shards.len())?;
         self.shards.get(index).map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl RateLimiter for SlidingWindow {
+    async fn refusal(&self, key: &LimitKey, now: UnixMillis) -> Option<LimitRefusal> {
+        Self::refusal(self, key, now).map(LimitRefusal::Exceeded)
+    }
+
+    async fn claim(&self, key: &LimitKey, now: UnixMillis) -> Result<(), LimitRefusal> {
+        Self::claim(self, key, now).map_err(LimitRefusal::Exceeded)
+    }
+
+    async fn give_back(&self, key: &LimitKey, now: UnixMillis) {
+        Self::give_back(self, key, now);
     }
 }
 
@@ -186,9 +166,23 @@ fn drop_old(accepted: &mut VecDeque<u64>, now: u64, window_ms: u64) {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use futures_util::FutureExt;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::rate_limit::check_and_claim;
+
+    /// Both limits; what is in memory is ready at once.
+    fn together(
+        one: (&SlidingWindow, &LimitKey),
+        two: (&SlidingWindow, &LimitKey),
+        now: UnixMillis,
+    ) -> Result<(), RetryAfter> {
+        match check_and_claim(one, two, now).now_or_never().unwrap() {
+            Err(LimitRefusal::Exceeded(retry)) => Err(retry),
+            other => Ok(other.unwrap()),
+        }
+    }
 
     fn key(n: u8) -> LimitKey {
         LimitKey::of_hash([n; 32])
@@ -218,8 +212,7 @@ mod tests {
     fn of_two_limits_neither_is_spent_unless_both_admit() {
         let (one, two) =
             (SlidingWindow::new(Limit::new(2, 9_000), 9), SlidingWindow::new(Limit::new(1, 5_000), 9));
-        let claim =
-            |k, l, at| SlidingWindow::check_and_claim((&one, &key(k)), (&two, &key(l)), UnixMillis(at));
+        let claim = |k, l, at| together((&one, &key(k)), (&two, &key(l)), UnixMillis(at));
         assert_eq!(claim(1, 8, 0), Ok(()));
         for at in 1..100 {
             assert_eq!(claim(1, 8, at), Err(RetryAfter(5)), "the second is empty");
@@ -239,8 +232,7 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..100 {
-                        let claimed =
-                            SlidingWindow::check_and_claim((&one, &key(1)), (&two, &key(2)), UnixMillis(1));
+                        let claimed = together((&one, &key(1)), (&two, &key(2)), UnixMillis(1));
                         wins.fetch_add(usize::from(claimed.is_ok()), Ordering::Relaxed);
                     }
                 });

@@ -1,14 +1,91 @@
-//! Rate limits: what a limit is, whom it counts, and when to come again. [`SlidingWindow`] keeps it in memory.
+//! Rate limits: what a limit is, whom it counts, and when to come again. [`SlidingWindow`] keeps it in memory, a store
+//! may keep it for a whole fleet.
 //!
 //! A key keeps the moments of its accepted requests within the window, so "3 in any 300 seconds" means any. Requests
 //! that are refused do not count (PROTOCOL 10.16).
 
 mod memory;
 
+use std::future::Future;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use sc_core::id::UnixMillis;
+
 pub use self::memory::SlidingWindow;
+
+/// One limit over many keys, in this process or shared by a fleet.
+///
+/// Every failure is safe: a limiter that cannot answer refuses (PROTOCOL 10.5).
+pub trait RateLimiter: Send + Sync + 'static {
+    /// What [`RateLimiter::claim`] would refuse with; spends nothing.
+    fn refusal(&self, key: &LimitKey, now: UnixMillis) -> impl Future<Output = Option<LimitRefusal>> + Send;
+
+    /// Spends one request of a key: checks and records in one atomic step.
+    ///
+    /// # Errors
+    /// [`LimitRefusal::Exceeded`] if the key has none left in the window that ends now, which is not counted;
+    /// [`LimitRefusal::Unavailable`] if nobody can tell.
+    fn claim(&self, key: &LimitKey, now: UnixMillis)
+    -> impl Future<Output = Result<(), LimitRefusal>> + Send;
+
+    /// Gives back what [`RateLimiter::claim`] spent at `now`: another limit refused the request.
+    fn give_back(&self, key: &LimitKey, now: UnixMillis) -> impl Future<Output = ()> + Send;
+}
+
+/// Spends one request of each of two keys under two limits, or of neither: both are looked at before either is spent,
+/// and should a rival take the last of the second meanwhile, the first is given back (PROTOCOL 6, 10.6).
+///
+/// # Errors
+/// The later [`RetryAfter`] of those that refuse, which counts in neither; [`LimitRefusal::Unavailable`] if one of the
+/// two cannot tell.
+///
+/// # Examples
+/// ```
+/// use sc_core::id::UnixMillis;
+/// use sc_std::rate_limit::{LimitKey, SlidingWindow, check_and_claim};
+///
+/// # #[cfg(feature = "server")] {
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let by_address = SlidingWindow::new("3/300s".parse()?, 1_000_000);
+/// let by_email = SlidingWindow::new("1/300s".parse()?, 1_000_000);
+/// let client = LimitKey::of_address([192, 0, 2, 1].into());
+/// let email = LimitKey::of_hash([7; 32]);
+/// let claim = |at| check_and_claim((&by_address, &client), (&by_email, &email), UnixMillis(at));
+/// assert!(claim(0).await.is_ok());
+/// assert!(claim(1).await.is_err(), "the client has two left, the e-mail address none");
+/// # Ok::<(), sc_std::rate_limit::LimitError>(())
+/// # })?;
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub async fn check_and_claim<L: RateLimiter>(
+    first: (&L, &LimitKey),
+    second: (&L, &LimitKey),
+    now: UnixMillis,
+) -> Result<(), LimitRefusal> {
+    if let Some(refusal) = first.0.refusal(first.1, now).await.max(second.0.refusal(second.1, now).await) {
+        return Err(refusal);
+    }
+    first.0.claim(first.1, now).await?;
+    let claimed = second.0.claim(second.1, now).await;
+    if claimed.is_err() {
+        first.0.give_back(first.1, now).await;
+    }
+    claimed
+}
+
+/// Why a limit refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[non_exhaustive]
+pub enum LimitRefusal {
+    /// The key has spent what it has.
+    #[error("too many requests, next in {} s", .0.seconds())]
+    Exceeded(RetryAfter),
+    /// Whoever counts cannot be reached.
+    #[error("the limit cannot be looked up")]
+    Unavailable,
+}
 
 /// A number of requests in a window of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +110,12 @@ impl Limit {
     #[must_use]
     pub const fn count(&self) -> u32 {
         self.count
+    }
+
+    /// Length of the window, in milliseconds.
+    #[must_use]
+    pub const fn window_ms(&self) -> u64 {
+        self.window_ms
     }
 }
 
@@ -63,6 +146,13 @@ impl FromStr for Limit {
 pub struct RetryAfter(u64);
 
 impl RetryAfter {
+    /// The wait of a request at `now` until `free_at`, both in milliseconds.
+    #[must_use]
+    pub const fn between(now: u64, free_at: u64) -> Self {
+        let seconds = free_at.saturating_sub(now).div_ceil(1000);
+        Self(if seconds == 0 { 1 } else { seconds })
+    }
+
     /// Seconds, rounded up, at least 1: the value of `Retry-After`.
     #[must_use]
     pub const fn seconds(self) -> u64 {
@@ -87,6 +177,12 @@ impl LimitKey {
             *place = byte;
         }
         Self(key)
+    }
+
+    /// The 32 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 
     /// The key of a keyed hash.

@@ -22,5 +22,5 @@ pub use self::job::{EnqueueError, ResetConfig, ResetJob, ResetStats};
 pub use self::mail::{Language, LinkError, Mail, MailError, Mailer, ResetLink, reset_mail};
 #[cfg(feature = "mail")]
 pub use self::outbox::{Outbox, render};
-pub use self::token::{ResetToken, ResetTokens, TokensFull};
+pub use self::token::{ResetToken, ResetTokens, TokenError, TokenStore, TokensFull};
 pub use self::worker::{Place, ResetQueue, ResetWorker};

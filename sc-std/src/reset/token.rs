@@ -1,6 +1,7 @@
 //! Reset tokens: 256 random bits, stored only as their SHA-256, used once, short-lived (PROTOCOL 6).
 
 use std::collections::{BTreeSet, HashMap};
+use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -10,6 +11,7 @@ use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::AccountId;
+use crate::rng::SystemSeeded;
 
 /// A token, as it stands in a reset link. Wiped on drop; Debug shows nothing of it.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -42,7 +44,9 @@ impl ResetToken {
         Zeroizing::new(Base64UrlUnpadded::encode_string(&self.0))
     }
 
-    fn hash(&self) -> [u8; 32] {
+    /// SHA-256 of the token: what a store keeps of it.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
         Sha256::digest(self.0).into()
     }
 }
@@ -57,6 +61,85 @@ impl std::fmt::Debug for ResetToken {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the store of reset tokens is full")]
 pub struct TokensFull;
+
+/// Why a store of tokens did not do what it was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// The store holds as many tokens as it may.
+    #[error("the store of reset tokens is full")]
+    Full,
+    /// The store cannot be reached.
+    #[error("the store of reset tokens cannot be reached")]
+    Unavailable,
+}
+
+/// Reset tokens, in this process or shared by a fleet.
+///
+/// # Security
+/// An implementation keeps the [hash](ResetToken::hash) of a token, never the token; it is bounded, refuses new tokens
+/// when full, and of callers that race with one token lets one win.
+pub trait TokenStore: Send + Sync + 'static {
+    /// How long a token lives, in milliseconds.
+    fn ttl_ms(&self) -> u64;
+
+    /// Makes a token for an account.
+    ///
+    /// # Errors
+    /// [`TokenError::Full`], [`TokenError::Unavailable`].
+    fn create(
+        &self,
+        account: &AccountId,
+        now: UnixMillis,
+    ) -> impl Future<Output = Result<ResetToken, TokenError>> + Send;
+
+    /// Uses a token, and gives the account it was made for; `None` if it is unknown, used or has ended. The account's
+    /// other tokens end with it.
+    ///
+    /// # Errors
+    /// [`TokenError::Unavailable`]; the token may have been used then.
+    fn consume(
+        &self,
+        token: &ResetToken,
+        now: UnixMillis,
+    ) -> impl Future<Output = Result<Option<AccountId>, TokenError>> + Send;
+
+    /// Ends one token, for example because its mail could not be sent.
+    ///
+    /// # Errors
+    /// [`TokenError::Unavailable`].
+    fn revoke(&self, token: &ResetToken) -> impl Future<Output = Result<(), TokenError>> + Send;
+
+    /// Ends all tokens of an account, for example when its password was changed in another way.
+    ///
+    /// # Errors
+    /// [`TokenError::Unavailable`].
+    fn revoke_account(&self, account: &AccountId) -> impl Future<Output = Result<(), TokenError>> + Send;
+}
+
+impl TokenStore for ResetTokens {
+    fn ttl_ms(&self) -> u64 {
+        Self::ttl_ms(self)
+    }
+
+    async fn create(&self, account: &AccountId, now: UnixMillis) -> Result<ResetToken, TokenError> {
+        Self::create(self, &mut SystemSeeded, account, now).map_err(|TokensFull| TokenError::Full)
+    }
+
+    async fn consume(&self, token: &ResetToken, now: UnixMillis) -> Result<Option<AccountId>, TokenError> {
+        Ok(Self::consume(self, token, now))
+    }
+
+    async fn revoke(&self, token: &ResetToken) -> Result<(), TokenError> {
+        Self::revoke(self, token);
+        Ok(())
+    }
+
+    async fn revoke_account(&self, account: &AccountId) -> Result<(), TokenError> {
+        Self::revoke_account(self, account);
+        Ok(())
+    }
+}
 
 /// The tokens that may still be used, in memory.
 ///
@@ -189,7 +272,6 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::rng::SystemSeeded;
 
     fn create(tokens: &ResetTokens, account: &str, now: u64) -> ResetToken {
         tokens.create(&mut SystemSeeded, &AccountId::new(account), UnixMillis(now)).unwrap()

@@ -9,11 +9,10 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::job::Counters;
 use super::{
-    AccountId, Accounts, EnqueueError, Mailer, ResetConfig, ResetJob, ResetStats, ResetTokens, reset_mail,
+    AccountId, Accounts, EnqueueError, Mailer, ResetConfig, ResetJob, ResetStats, TokenStore, reset_mail,
 };
 use crate::clock::Clock;
-use crate::rate_limit::{LimitKey, SlidingWindow};
-use crate::rng::SystemSeeded;
+use crate::rate_limit::{LimitKey, LimitRefusal, RateLimiter, SlidingWindow};
 
 /// Takes jobs; cheap to clone, one for each handler.
 #[derive(Debug, Clone)]
@@ -62,21 +61,36 @@ pub struct ResetWorker {
 }
 
 impl ResetWorker {
-    /// Starts a worker.
+    /// Starts a worker that counts the mails of an account in memory.
     ///
     /// # Panics
     /// Outside of a tokio runtime with its timer enabled.
-    pub fn spawn<A: Accounts, M: Mailer>(
+    pub fn spawn<A: Accounts, M: Mailer, T: TokenStore>(
         config: ResetConfig,
         accounts: A,
         mailer: M,
-        tokens: Arc<ResetTokens>,
+        tokens: Arc<T>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let mails = SlidingWindow::new(config.account_limit, config.max_accounts);
+        Self::spawn_limited(config, accounts, mailer, tokens, mails, clock)
+    }
+
+    /// Starts a worker that counts the mails of an account with `mails`, for a fleet a limiter of its store.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with its timer enabled.
+    pub fn spawn_limited<A: Accounts, M: Mailer, T: TokenStore, L: RateLimiter>(
+        config: ResetConfig,
+        accounts: A,
+        mailer: M,
+        tokens: Arc<T>,
+        mails: L,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (sender, receiver) = mpsc::channel(config.queue);
         let (stop, stopped) = oneshot::channel();
         let counters = Arc::new(Counters::default());
-        let mails = SlidingWindow::new(config.account_limit, config.max_accounts);
         let desk = Desk { accounts, mailer, tokens, clock, mails, counters: Arc::clone(&counters), config };
         let task = tokio::spawn(run(Arc::new(desk), receiver, stopped));
         Self { queue: ResetQueue(sender), counters, stop, task }
@@ -109,8 +123,8 @@ impl ResetWorker {
 }
 
 /// Takes jobs until it is told to stop, then those that wait, then waits for the last.
-async fn run<A: Accounts, M: Mailer>(
-    desk: Arc<Desk<A, M>>,
+async fn run<A: Accounts, M: Mailer, T: TokenStore, L: RateLimiter>(
+    desk: Arc<Desk<A, M, T, L>>,
     mut jobs: mpsc::Receiver<ResetJob>,
     mut stopped: oneshot::Receiver<()>,
 ) {
@@ -138,12 +152,12 @@ async fn run<A: Accounts, M: Mailer>(
 }
 
 /// All that a job needs.
-struct Desk<A, M> {
+struct Desk<A, M, T, L> {
     accounts: A,
     mailer: M,
-    tokens: Arc<ResetTokens>,
+    tokens: Arc<T>,
     clock: Arc<dyn Clock>,
-    mails: SlidingWindow,
+    mails: L,
     counters: Arc<Counters>,
     config: ResetConfig,
 }
@@ -157,7 +171,7 @@ enum Outcome {
     Failed(String),
 }
 
-impl<A: Accounts, M: Mailer> Desk<A, M> {
+impl<A: Accounts, M: Mailer, T: TokenStore, L: RateLimiter> Desk<A, M, T, L> {
     async fn work(&self, job: ResetJob) {
         let outcome = tokio::time::timeout(self.config.job_timeout, self.handle(job)).await;
         let counter = match outcome.unwrap_or_else(|_| Outcome::Failed("it took too long".to_owned())) {
@@ -179,10 +193,12 @@ impl<A: Accounts, M: Mailer> Desk<A, M> {
             Err(error) => return Outcome::Failed(error.to_string()),
         };
         // Silent, and after the look-up: it must not tell who has an account (PROTOCOL 10.6).
-        if self.mails.claim(&account_key(&account.id), self.clock.now()).is_err() {
-            return Outcome::Limited;
+        match self.mails.claim(&account_key(&account.id), self.clock.now()).await {
+            Ok(()) => {}
+            Err(LimitRefusal::Exceeded(_)) => return Outcome::Limited,
+            Err(refusal) => return Outcome::Failed(refusal.to_string()),
         }
-        let token = match self.tokens.create(&mut SystemSeeded, &account.id, self.clock.now()) {
+        let token = match self.tokens.create(&account.id, self.clock.now()).await {
             Ok(token) => token,
             Err(error) => return Outcome::Failed(error.to_string()),
         };
@@ -192,7 +208,8 @@ impl<A: Accounts, M: Mailer> Desk<A, M> {
         match self.mailer.send(mail).await {
             Ok(()) => Outcome::Sent,
             Err(error) => {
-                self.tokens.revoke(&token);
+                // A token that cannot be ended now ends soon by itself; nobody has seen it.
+                let _ = self.tokens.revoke(&token).await;
                 Outcome::Failed(error.to_string())
             }
         }
@@ -222,7 +239,7 @@ mod tests {
     use crate::message::Email;
     use crate::rate_limit::Limit;
     use crate::reset::{
-        Account, AccountsError, KnownAddresses, Language, Mail, MailError, ResetLink, ResetToken,
+        Account, AccountsError, KnownAddresses, Language, Mail, MailError, ResetLink, ResetToken, ResetTokens,
     };
 
     const DAY: u64 = 24 * 60 * 60 * 1000;

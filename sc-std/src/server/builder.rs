@@ -14,13 +14,10 @@ use tokio::sync::Semaphore;
 use crate::admission::Admission;
 use crate::clock::{Clock, SystemClock};
 use crate::keys::ring::KeyRing;
-use crate::rate_limit::{Limit, SlidingWindow};
+use crate::rate_limit::Limit;
 use crate::server::headers::HeaderRules;
 use crate::server::{Inner, ScServer};
 use crate::store::Store;
-
-/// Most client addresses that the set-up limit counts at once.
-const MAX_LIMITED_ADDRESSES: usize = 1_000_000;
 
 /// Most bodies of more than 64 KiB that are held at once.
 const MAX_LARGE_BODIES: usize = 256;
@@ -181,7 +178,7 @@ impl<S: Store, A> ScServerBuilder<S, A> {
             headers: self.headers,
             keys: self.keys,
             admission: self.admission,
-            set_ups: SlidingWindow::new(self.set_up_limit, MAX_LIMITED_ADDRESSES),
+            set_ups: self.store.limiter("set-up", self.set_up_limit),
             clock: self.clock,
             session_ttl_ms: self.session_ttl_ms,
             idle_timeout: self.store.idle_timeout(),

@@ -92,7 +92,7 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
         let setup = self.inner.rules.set_up(&request)?;
         let key = self.find_key(setup.key_id().as_str())?;
         let wrapped = setup.wrapped(key.info().bits)?;
-        self.spend_set_up(address)?;
+        self.spend_set_up(address).await?;
         if self.inner.store.knows_wrapped(&key.info().key_id, &wrapped.hashes()).await? {
             return Err(Refusal::ExchangeRepeated(SetupWay::Endpoint).into());
         }

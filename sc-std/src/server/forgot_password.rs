@@ -15,17 +15,14 @@ use sc_core::document::Answer;
 
 use crate::clock::{Clock, SystemClock};
 use crate::message::{EmailHashKey, ForgotPassword, ForgotPasswordAnswer};
-use crate::rate_limit::{Limit, LimitKey, SlidingWindow};
+use crate::rate_limit::{Limit, LimitKey, RateLimiter, SlidingWindow, check_and_claim};
 use crate::reset::{Language, ResetJob, ResetQueue};
 use crate::server::{Channel, Reject};
 
-/// Most keys that each limit counts at once.
-const MAX_LIMITED_KEYS: usize = 1_000_000;
-
-/// The endpoint: its limits, and the queue behind it.
-pub struct ForgotPasswordEndpoint {
-    by_address: SlidingWindow,
-    by_email: SlidingWindow,
+/// The endpoint: its limits, and the queue behind it. `L` keeps the limits, for a fleet those of its store.
+pub struct ForgotPasswordEndpoint<L = SlidingWindow> {
+    by_address: L,
+    by_email: L,
     email_key: EmailHashKey,
     queue: ResetQueue,
     clock: Arc<dyn Clock>,
@@ -34,18 +31,15 @@ pub struct ForgotPasswordEndpoint {
 impl ForgotPasswordEndpoint {
     /// The default of both limits: 3 requests in any 300 seconds.
     pub const DEFAULT_LIMIT: Limit = Limit::new(3, 300_000);
+}
 
+impl<L: RateLimiter> ForgotPasswordEndpoint<L> {
     /// An endpoint with its own limits for a client address and for an e-mail address, which is kept only as a hash
-    /// under `email_key`.
+    /// under `email_key`. Take the limiters from [`Store::limiter`](crate::store::Store::limiter), so that all servers
+    /// of the store count together.
     #[must_use]
-    pub fn new(by_address: Limit, by_email: Limit, email_key: EmailHashKey, queue: ResetQueue) -> Self {
-        Self {
-            by_address: SlidingWindow::new(by_address, MAX_LIMITED_KEYS),
-            by_email: SlidingWindow::new(by_email, MAX_LIMITED_KEYS),
-            email_key,
-            queue,
-            clock: Arc::new(SystemClock::new()),
-        }
+    pub fn new(by_address: L, by_email: L, email_key: EmailHashKey, queue: ResetQueue) -> Self {
+        Self { by_address, by_email, email_key, queue, clock: Arc::new(SystemClock::new()) }
     }
 
     /// Sets the clock, for tests. Default: the system's.
@@ -60,12 +54,12 @@ impl ForgotPasswordEndpoint {
         let endpoint = Arc::new(self);
         post(move |Extension(channel): Extension<Channel>, headers: HeaderMap, body: Bytes| {
             let endpoint = Arc::clone(&endpoint);
-            async move { endpoint.answer(&channel, &headers, &body).map(Json) }
+            async move { endpoint.answer(&channel, &headers, &body).await.map(Json) }
         })
     }
 
     /// Validation, room in the queue, limits; then the job is queued and everybody hears the same.
-    fn answer(
+    async fn answer(
         &self,
         channel: &Channel,
         headers: &HeaderMap,
@@ -77,15 +71,14 @@ impl ForgotPasswordEndpoint {
         let now = self.clock.now();
         let address = LimitKey::of_address(channel.client_address);
         let email = LimitKey::of_hash(*self.email_key.hash(&request.email).as_bytes());
-        SlidingWindow::check_and_claim((&self.by_address, &address), (&self.by_email, &email), now)
-            .map_err(|retry| Reject::rate_limited(retry.seconds()))?;
+        check_and_claim((&self.by_address, &address), (&self.by_email, &email), now).await?;
         let language = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or("en");
         place.send(ResetJob { email: request.email, language: Language::negotiate(language) });
         Ok(Answer::success(now.0, ForgotPasswordAnswer::default()))
     }
 }
 
-impl std::fmt::Debug for ForgotPasswordEndpoint {
+impl<L> std::fmt::Debug for ForgotPasswordEndpoint<L> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ForgotPasswordEndpoint").finish_non_exhaustive()
     }

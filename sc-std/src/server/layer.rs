@@ -7,6 +7,7 @@ use tower_layer::Layer;
 
 use crate::provider::DefaultAead;
 use crate::server::{ScServer, ScService};
+use crate::store::Store;
 
 /// What the layer does with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +28,7 @@ type Protects = dyn Fn(&Parts) -> bool + Send + Sync;
 ///
 /// # Examples
 /// See the crate's README and `examples/axum_server.rs`.
-pub struct ScLayer<S, A = DefaultAead> {
+pub struct ScLayer<S: Store, A = DefaultAead> {
     server: ScServer<S, A>,
     rules: Arc<LayerRules>,
 }
@@ -49,7 +50,7 @@ impl LayerRules {
     }
 }
 
-impl<S, A> ScLayer<S, A> {
+impl<S: Store, A> ScLayer<S, A> {
     pub(crate) fn new(server: ScServer<S, A>) -> Self {
         let rules = LayerRules { endpoints: true, name: None, protects: None };
         Self { server, rules: Arc::new(rules) }
@@ -78,19 +79,19 @@ impl<S, A> ScLayer<S, A> {
     }
 }
 
-impl<S, A> Clone for ScLayer<S, A> {
+impl<S: Store, A> Clone for ScLayer<S, A> {
     fn clone(&self) -> Self {
         Self { server: self.server.clone(), rules: Arc::clone(&self.rules) }
     }
 }
 
-impl<S, A> std::fmt::Debug for ScLayer<S, A> {
+impl<S: Store, A> std::fmt::Debug for ScLayer<S, A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ScLayer").field("server", &self.server).finish_non_exhaustive()
     }
 }
 
-impl<T, S, A> Layer<T> for ScLayer<S, A> {
+impl<T, S: Store, A> Layer<T> for ScLayer<S, A> {
     type Service = ScService<T, S, A>;
 
     fn layer(&self, inner: T) -> Self::Service {

@@ -58,29 +58,30 @@ use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::keys::ring::KeyRing;
 use crate::provider::DefaultAead;
-use crate::rate_limit::{LimitKey, SlidingWindow};
+use crate::rate_limit::{LimitKey, RateLimiter};
 use crate::store::{Store, StoreError};
 use headers::HeaderRules;
 
-/// How often a server looks for keys and sessions that are over.
-const HOUSEKEEPING: Duration = Duration::from_secs(5);
+/// How often a server looks for keys and sessions that are over. A revocation reaches every server of a store within
+/// 5 seconds (PROTOCOL 10.2): this, and time for the store to answer.
+const HOUSEKEEPING: Duration = Duration::from_secs(2);
 
 /// One Secure Channel v2 server: keys, store, limits, rules. Cheap to clone; clones are the same server.
 ///
 /// `S` is the store; `A` the AEAD, by default that of [`crate::provider::DefaultProvider`].
-pub struct ScServer<S, A = DefaultAead> {
+pub struct ScServer<S: Store, A = DefaultAead> {
     inner: Arc<Inner<S>>,
     aead: PhantomData<fn() -> A>,
 }
 
 /// What all clones share.
-struct Inner<S> {
+struct Inner<S: Store> {
     rules: Server,
     headers: HeaderRules,
     keys: Arc<KeyRing>,
     store: S,
     admission: Admission,
-    set_ups: SlidingWindow,
+    set_ups: S::Limiter,
     clock: Arc<dyn Clock>,
     session_ttl_ms: u64,
     idle_timeout: Option<u32>,
@@ -91,13 +92,13 @@ struct Inner<S> {
     large_bodies: Semaphore,
 }
 
-impl<S, A> Clone for ScServer<S, A> {
+impl<S: Store, A> Clone for ScServer<S, A> {
     fn clone(&self) -> Self {
         Self { inner: Arc::clone(&self.inner), aead: PhantomData }
     }
 }
 
-impl<S, A> std::fmt::Debug for ScServer<S, A> {
+impl<S: Store, A> std::fmt::Debug for ScServer<S, A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ScServer").field("rules", &self.inner.rules).finish_non_exhaustive()
     }
@@ -134,7 +135,8 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
         self.inner.store.close_all_of(key_id).await
     }
 
-    /// Rotates RSA keys when they are due and destroys what is over, every 5 seconds, until the task is aborted. A
+    /// Rotates RSA keys when they are due, brings shared keys and revocations up to date and destroys what is over, every
+    /// 2 seconds, until the task is aborted. A
     /// server needs this, or a loop of its own that does the same.
     ///
     /// # Panics
@@ -153,7 +155,10 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
 
     async fn keep_house(&self) {
         let now = self.now();
-        if self.inner.keys.due(now) {
+        if let Err(error) = self.inner.store.sync(&self.inner.keys, now).await {
+            tracing::error!(%error, "keys and revocations could not be brought up to date");
+        }
+        if self.inner.keys.makes_its_own() && self.inner.keys.due(now) {
             // A new RSA key takes a while: not on a thread that serves.
             let keys = Arc::clone(&self.inner.keys);
             match tokio::task::spawn_blocking(move || keys.rotate_if_due(now)).await {
@@ -177,11 +182,8 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
     }
 
     /// Spends one set-up attempt of a client address (PROTOCOL 10.1).
-    fn spend_set_up(&self, client: IpAddr) -> Result<(), Reject> {
-        self.inner
-            .set_ups
-            .claim(&LimitKey::of_address(client), self.now())
-            .map_err(|retry| Reject::rate_limited(retry.seconds()))
+    async fn spend_set_up(&self, client: IpAddr) -> Result<(), Reject> {
+        Ok(self.inner.set_ups.claim(&LimitKey::of_address(client), self.now()).await?)
     }
 }
 

@@ -105,7 +105,7 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
         name: MessageName<'n>,
     ) -> Result<(usize, Responder<'n, A>, Created), Reject> {
         let key = self.find_key(setup.key_id())?;
-        self.spend_set_up(address)?;
+        self.spend_set_up(address).await?;
         let wrapped = setup.wrapped(key.info().bits)?;
         if self.inner.store.knows_wrapped(&key.info().key_id, &wrapped.hashes()).await? {
             return Err(Refusal::ExchangeRepeated(SetupWay::Inline).into());

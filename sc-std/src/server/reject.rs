@@ -10,6 +10,7 @@ use sc_core::server::Refusal;
 use serde::Serialize;
 
 use crate::admission::Busy;
+use crate::rate_limit::LimitRefusal;
 use crate::store::StoreError;
 
 /// The content type of every body, sealed or not (PROTOCOL 5).
@@ -100,6 +101,15 @@ impl From<Refusal> for Reject {
 impl From<Busy> for Reject {
     fn from(busy: Busy) -> Self {
         Self::busy(busy.retry_after)
+    }
+}
+
+impl From<LimitRefusal> for Reject {
+    fn from(refusal: LimitRefusal) -> Self {
+        match refusal {
+            LimitRefusal::Exceeded(retry) => Self::rate_limited(retry.seconds()),
+            LimitRefusal::Unavailable => Self::busy(5),
+        }
     }
 }
 

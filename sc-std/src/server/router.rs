@@ -58,7 +58,7 @@ pub enum RouteKind {
 /// # Ok(())
 /// # }
 /// ```
-pub struct ScRouter<S, A = DefaultAead> {
+pub struct ScRouter<S: Store, A = DefaultAead> {
     server: ScServer<S, A>,
     router: Router,
     listed: Vec<(String, RouteKind)>,
@@ -148,7 +148,7 @@ async fn echo_request_id(State(()): State<()>, mut request: Request, next: Next)
     response
 }
 
-impl<S, A> std::fmt::Debug for ScRouter<S, A> {
+impl<S: Store, A> std::fmt::Debug for ScRouter<S, A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ScRouter").field("routes", &self.listed).finish_non_exhaustive()
     }

@@ -34,25 +34,25 @@ use crate::server::{Channel, ScServer, body};
 use crate::store::Store;
 
 /// What [`ScLayer`](crate::server::ScLayer) makes of a service.
-pub struct ScService<T, S, A> {
+pub struct ScService<T, S: Store, A> {
     inner: T,
     server: ScServer<S, A>,
     rules: Arc<LayerRules>,
 }
 
-impl<T, S, A> ScService<T, S, A> {
+impl<T, S: Store, A> ScService<T, S, A> {
     pub(crate) const fn new(inner: T, server: ScServer<S, A>, rules: Arc<LayerRules>) -> Self {
         Self { inner, server, rules }
     }
 }
 
-impl<T: Clone, S, A> Clone for ScService<T, S, A> {
+impl<T: Clone, S: Store, A> Clone for ScService<T, S, A> {
     fn clone(&self) -> Self {
         Self { inner: self.inner.clone(), server: self.server.clone(), rules: Arc::clone(&self.rules) }
     }
 }
 
-impl<T, S, A> std::fmt::Debug for ScService<T, S, A> {
+impl<T, S: Store, A> std::fmt::Debug for ScService<T, S, A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ScService").field("server", &self.server).finish_non_exhaustive()
     }
@@ -224,7 +224,7 @@ fn to_plain(parts: &mut Parts, length: usize) {
 }
 
 /// The answer's head as the wire should see it.
-fn seal_head<S, A, B>(
+fn seal_head<S: Store, A, B>(
     server: &ScServer<S, A>,
     response: &mut Response<B>,
     session: &SessionId,

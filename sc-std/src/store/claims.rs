@@ -11,7 +11,7 @@ use crate::store::StoreError;
 /// Slots of the first set; most sessions send a handful of messages.
 const FIRST_SLOTS: usize = 8;
 /// With all sets full, a session that holds more claims than this must end; others hear BUSY (PROTOCOL 10.3).
-const MODEST_CLAIMS: u32 = 1_024;
+pub(super) const MODEST_CLAIMS: u32 = 1_024;
 
 /// How many claims all sessions hold together, and how many they may.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use crate::store::ledger_file::{KeyIdHash, LedgerFile, LedgerFileError, key_id_h
 
 /// How long a ledger outlives its RSA key, in milliseconds: whoever found the key in its last moment, or by a clock
 /// that was set back, still meets the ledger.
-const GRACE_MS: u64 = 60 * 60 * 1000;
+pub(super) const GRACE_MS: u64 = 60 * 60 * 1000;
 /// Slots of a new ledger.
 const FIRST_SLOTS: usize = 1_024;
 
@@ -134,7 +134,7 @@ impl Ledgers {
 }
 
 /// Tells the operator once that a key which does not rotate by itself needs a successor (PROTOCOL 10.16).
-fn warn_if_nearly_full(held: usize, added: usize, max: usize) {
+pub(super) fn warn_if_nearly_full(held: usize, added: usize, max: usize) {
     let threshold = max / 10 * 9;
     if held >= threshold && held.saturating_sub(added) < threshold {
         tracing::warn!(

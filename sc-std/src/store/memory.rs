@@ -11,6 +11,7 @@ use sc_core::limits::MAX_LEDGER_HASHES;
 use sc_core::replay::{ClaimVerdict, IvClaim, LedgerVerdict};
 use sc_core::server::{NewSession, SessionRecord};
 
+use crate::rate_limit::{Limit, SlidingWindow};
 use crate::store::claims::ClaimBudget;
 use crate::store::ledger::Ledgers;
 use crate::store::ledger_file::LedgerFileError;
@@ -19,6 +20,9 @@ use crate::store::{Store, StoreError};
 
 /// Shards: more than any machine has cores, so that two requests seldom meet at one lock.
 const SHARDS: usize = 64;
+
+/// Most keys that each limit counts at once.
+const MAX_LIMITED_KEYS: usize = 1_000_000;
 
 /// Bounds and times of a [`MemoryStore`]. Every `with_*` states its default.
 #[derive(Debug, Clone)]
@@ -181,6 +185,12 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 }
 
 impl Store for MemoryStore {
+    type Limiter = SlidingWindow;
+
+    fn limiter(&self, _name: &'static str, limit: Limit) -> SlidingWindow {
+        SlidingWindow::new(limit, MAX_LIMITED_KEYS)
+    }
+
     async fn create(&self, session: NewSession, now: UnixMillis) -> Result<(), StoreError> {
         if self.reserve().is_err() {
             self.purge(now);

@@ -11,9 +11,14 @@
 //! Every failure is safe: a store that cannot answer makes the server answer BUSY, never "new" (PROTOCOL 10.5).
 
 mod claims;
+pub mod conformance;
 mod ledger;
 mod ledger_file;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(feature = "redis")]
+mod sealed;
 mod shard;
 
 use std::future::Future;
@@ -23,8 +28,15 @@ use sc_core::id::{KeyId, SessionId, UnixMillis};
 use sc_core::replay::{ClaimVerdict, IvClaim, LedgerVerdict};
 use sc_core::server::{NewSession, SessionRecord};
 
+use crate::keys::KeyRing;
+use crate::rate_limit::{Limit, RateLimiter};
+
 pub use ledger_file::LedgerFileError;
 pub use memory::{MemoryStore, MemoryStoreOptions};
+#[cfg(feature = "redis")]
+pub use redis::{RedisOptions, RedisStore, RedisStoreError, RedisTokens, RedisWindow};
+#[cfg(feature = "redis")]
+pub use sealed::{StoreKeys, StoreKeysError};
 
 /// Why a store did not do what it was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +57,12 @@ pub enum StoreError {
 ///
 /// Implementations are shared by all requests; every method may be called at once from many threads.
 pub trait Store: Send + Sync + 'static {
+    /// Counts requests for all servers that share the store.
+    type Limiter: RateLimiter;
+
+    /// A limit whose counts live in the store. Limiters of the same `name` count together, on whatever server.
+    fn limiter(&self, name: &'static str, limit: Limit) -> Self::Limiter;
+
     /// Creates a session, together with its first claim if it has one.
     ///
     /// # Errors
@@ -110,6 +128,16 @@ pub trait Store: Send + Sync + 'static {
         key_id: &KeyId,
         hashes: &[WrappedKeyHash; 2],
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Brings what servers share into this one: RSA keys of a [shared](KeyRing::shared) ring and revocations. A server
+    /// calls it every few seconds, and once before it serves.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; the ring is then as before.
+    fn sync(&self, keys: &KeyRing, now: UnixMillis) -> impl Future<Output = Result<(), StoreError>> + Send {
+        let _ = (keys, now);
+        std::future::ready(Ok(()))
+    }
 
     /// Claims both wrapped keys of a set-up in the ledger of one RSA key. The ledger is kept until `keep_until`, when
     /// the key is no longer accepted (`None`: for ever).

@@ -18,7 +18,7 @@ use sc_std::reset::{KnownAddresses, Outbox, ResetConfig, ResetLink, ResetStats, 
 use sc_std::rng::SystemSeeded;
 use sc_std::server::serve::{ServeOptions, serve};
 use sc_std::server::{ForgotPasswordEndpoint, ScRouter, ScServer};
-use sc_std::store::{MemoryStore, MemoryStoreOptions};
+use sc_std::store::{MemoryStore, MemoryStoreOptions, Store};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 use zeroize::Zeroizing;
@@ -60,8 +60,8 @@ pub(crate) async fn start(args: Options) -> Result<Running, Failure> {
     let mut store_key = Zeroizing::new([0; 32]);
     SystemSeeded.fill_bytes(store_key.as_mut_slice());
     let endpoint = ForgotPasswordEndpoint::new(
-        args.rate_limit,
-        args.rate_limit_email.unwrap_or(args.rate_limit),
+        server.store().limiter("address", args.rate_limit),
+        server.store().limiter("email", args.rate_limit_email.unwrap_or(args.rate_limit)),
         EmailHashKey::derive(&store_key),
         worker.queue().clone(),
     );

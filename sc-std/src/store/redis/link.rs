@@ -1,0 +1,239 @@
+//! Connections to Redis: pooled, multiplexed, reconnecting, each call with a deadline.
+//!
+//! Two pools: calls that `WAIT` for replicas block their connection, so they have connections of their own.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::cluster::ClusterClientBuilder;
+use redis::cluster_async::ClusterConnection;
+use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value};
+
+use super::RedisStoreError;
+use super::url::RedisUrl;
+use crate::store::StoreError;
+
+/// Longest wait for a connection, and for one answer on it.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// Longest wait for one call, a reconnection among it: a stopped Redis is an answer within 5 seconds.
+const CALL_TIMEOUT: Duration = Duration::from_secs(3);
+/// Connections of each pool, to each node.
+const CONNECTIONS: usize = 4;
+
+/// A script and what Redis calls it.
+pub(super) struct Script {
+    text: &'static str,
+    sha: String,
+}
+
+impl Script {
+    pub(super) fn new(text: &'static str) -> Self {
+        Self { sha: redis::Script::new(text).get_hash().to_owned(), text }
+    }
+
+    /// A call by name, or with the whole text for a server that does not know it yet.
+    fn command<K: AsRef<[u8]>>(&self, whole: bool, keys: &[K], args: &[&[u8]]) -> Cmd {
+        let mut command = redis::cmd(if whole { "EVAL" } else { "EVALSHA" });
+        command.arg(if whole { self.text } else { &self.sha }).arg(keys.len());
+        for key in keys {
+            command.arg(key.as_ref());
+        }
+        for arg in args {
+            command.arg(*arg);
+        }
+        command
+    }
+}
+
+/// One multiplexed connection, to a server or to all nodes of a cluster. Clones share it.
+#[derive(Clone)]
+enum Connection {
+    Single(ConnectionManager),
+    Cluster(ClusterConnection),
+}
+
+/// Connections that take turns.
+struct Pool {
+    connections: Vec<Connection>,
+    next: AtomicUsize,
+}
+
+impl Pool {
+    async fn open(url: &RedisUrl) -> Result<Self, RedisError> {
+        let mut connections = Vec::with_capacity(CONNECTIONS);
+        for _ in 0..CONNECTIONS {
+            connections.push(match url {
+                RedisUrl::Single(node) => {
+                    let config = ConnectionManagerConfig::new()
+                        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+                        .set_response_timeout(Some(CONNECT_TIMEOUT))
+                        // A caller that waits hears of a failure soon; the next one tries again.
+                        .set_number_of_retries(1)
+                        .set_min_delay(Duration::from_millis(50))
+                        .set_max_delay(Duration::from_millis(200));
+                    let client = redis::Client::open(node.clone())?;
+                    Connection::Single(client.get_connection_manager_with_config(config).await?)
+                }
+                RedisUrl::Cluster(nodes) => {
+                    let client = ClusterClientBuilder::new(nodes.clone())
+                        .connection_timeout(CONNECT_TIMEOUT)
+                        .response_timeout(CONNECT_TIMEOUT)
+                        .overall_response_timeout(Some(CALL_TIMEOUT))
+                        .retries(8)
+                        .min_retry_wait(20)
+                        .max_retry_wait(500)
+                        .build()?;
+                    Connection::Cluster(client.get_async_connection().await?)
+                }
+            });
+        }
+        Ok(Self { connections, next: AtomicUsize::new(0) })
+    }
+
+    fn next(&self) -> Result<Connection, RedisError> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let index = turn.checked_rem(self.connections.len()).unwrap_or_default();
+        let missing = || RedisError::from((ErrorKind::Client, "no connection"));
+        self.connections.get(index).cloned().ok_or_else(missing)
+    }
+}
+
+/// Why a call failed.
+enum CallError {
+    /// The server does not know the script: it restarted, or is another one.
+    NoScript,
+    /// As the caller shall hear it.
+    Failed(StoreError),
+}
+
+impl From<CallError> for StoreError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::NoScript => Self::Unavailable,
+            CallError::Failed(error) => error,
+        }
+    }
+}
+
+/// The way to a server or a cluster.
+pub(super) struct Link {
+    prompt: Pool,
+    waiting: Pool,
+}
+
+impl Link {
+    pub(super) async fn open(url: &RedisUrl) -> Result<Self, RedisStoreError> {
+        let opened = tokio::time::timeout(CALL_TIMEOUT * 2, async {
+            Ok(Self { prompt: Pool::open(url).await?, waiting: Pool::open(url).await? })
+        });
+        match opened.await {
+            Ok(Ok(link)) => Ok(link),
+            Ok(Err(error)) => Err(RedisStoreError::unreachable(&error)),
+            Err(_) => Err(RedisStoreError::Unreachable("it does not answer".to_owned())),
+        }
+    }
+
+    /// Sends one command to the primary that holds `key`.
+    pub(super) async fn call(&self, key: &str, command: Cmd) -> Result<Value, StoreError> {
+        Ok(self.send(key, command).await?)
+    }
+
+    async fn send(&self, key: &str, command: Cmd) -> Result<Value, CallError> {
+        within(async {
+            match self.prompt.next()? {
+                Connection::Single(mut connection) => connection.send_packed_command(&command).await,
+                Connection::Cluster(mut connection) => {
+                    let route = SingleNodeRoutingInfo::SpecificNode(primary_of(key));
+                    connection.route_command(command, RoutingInfo::SingleNode(route)).await
+                }
+            }?
+            .extract_error()
+        })
+        .await
+    }
+
+    /// Runs a script on the primary that holds its keys.
+    pub(super) async fn run<K: AsRef<[u8]>>(
+        &self,
+        script: &Script,
+        key: &str,
+        keys: &[K],
+        args: &[&[u8]],
+    ) -> Result<Value, StoreError> {
+        match self.send(key, script.command(false, keys, args)).await {
+            Err(CallError::NoScript) => self.call(key, script.command(true, keys, args)).await,
+            answer => Ok(answer?),
+        }
+    }
+
+    /// Runs a script and waits until so many replicas have what this connection wrote; gives how many do.
+    pub(super) async fn run_and_wait<K: AsRef<[u8]>>(
+        &self,
+        script: &Script,
+        key: &str,
+        keys: &[K],
+        args: &[&[u8]],
+        replicas: u8,
+        patience: Duration,
+    ) -> Result<(Value, u8), StoreError> {
+        match self.send_and_wait(key, script.command(false, keys, args), replicas, patience).await {
+            Err(CallError::NoScript) => {
+                Ok(self.send_and_wait(key, script.command(true, keys, args), replicas, patience).await?)
+            }
+            answer => Ok(answer?),
+        }
+    }
+
+    async fn send_and_wait(
+        &self,
+        key: &str,
+        command: Cmd,
+        replicas: u8,
+        patience: Duration,
+    ) -> Result<(Value, u8), CallError> {
+        let mut pipeline = Pipeline::with_capacity(2);
+        pipeline.add_command(command);
+        // In one piece with the write: WAIT counts the writes of its own connection only.
+        let patience = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        pipeline.cmd("WAIT").arg(replicas).arg(patience);
+        within(async {
+            let answers = match self.waiting.next()? {
+                Connection::Single(mut connection) => connection.send_packed_commands(&pipeline, 0, 2).await,
+                Connection::Cluster(mut connection) => {
+                    let route = SingleNodeRoutingInfo::SpecificNode(primary_of(key));
+                    connection.route_pipeline(pipeline, 0, 2, route).await
+                }
+            }?;
+            let short = || RedisError::from((ErrorKind::Client, "an answer is missing"));
+            let mut answers = answers.into_iter();
+            let written = answers.next().ok_or_else(short)?.extract_error()?;
+            let replicas = answers.next().ok_or_else(short)?.extract_error()?;
+            Ok((written, redis::from_redis_value::<u8>(replicas).unwrap_or(0)))
+        })
+        .await
+    }
+}
+
+fn primary_of(key: &str) -> Route {
+    Route::with_key(key, SlotAddr::Master)
+}
+
+/// One call with its deadline; what went wrong is told to the operator here, in words without content.
+async fn within<T>(call: impl Future<Output = Result<T, RedisError>>) -> Result<T, CallError> {
+    let error = match tokio::time::timeout(CALL_TIMEOUT, call).await {
+        Ok(Ok(answer)) => return Ok(answer),
+        Ok(Err(error)) => error,
+        Err(_) => {
+            tracing::warn!(cause = "no answer in time", "Redis call failed");
+            return Err(CallError::Failed(StoreError::Unavailable));
+        }
+    };
+    if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) {
+        return Err(CallError::NoScript);
+    }
+    tracing::warn!(cause = error.category(), code = error.code(), "Redis call failed");
+    let full = error.code() == Some("OOM");
+    Err(CallError::Failed(if full { StoreError::Full } else { StoreError::Unavailable }))
+}

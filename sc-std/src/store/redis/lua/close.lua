@@ -1,0 +1,2 @@
+-- ARGV: 4 session id. Answers whether there was one.
+return forget(ARGV[4])

@@ -1,0 +1,67 @@
+//! What a store over Redis is given. Every `with_*` states its default and unit.
+
+use std::time::Duration;
+
+use crate::store::MemoryStoreOptions;
+
+/// Bounds, times and durability of a [`RedisStore`](crate::store::RedisStore). All servers of a fleet take the same.
+#[derive(Debug, Clone)]
+pub struct RedisOptions {
+    pub(super) namespace: String,
+    pub(super) bounds: MemoryStoreOptions,
+    pub(super) replicas: Option<u8>,
+    pub(super) patience: Duration,
+    pub(super) waiting_claims: bool,
+}
+
+impl Default for RedisOptions {
+    fn default() -> Self {
+        Self {
+            namespace: "scv2".to_owned(),
+            bounds: MemoryStoreOptions::default(),
+            replicas: None,
+            patience: Duration::from_millis(500),
+            waiting_claims: false,
+        }
+    }
+}
+
+impl RedisOptions {
+    /// Sets the first part of every key, so that several services share one Redis. Default: `scv2`.
+    #[must_use]
+    pub fn with_namespace(mut self, name: &str) -> Self {
+        // Braces would move keys of one session into different slots of a cluster.
+        self.namespace = name.replace(['{', '}'], "");
+        self
+    }
+
+    /// Sets bounds and times, for all servers together. Default: those of [`MemoryStoreOptions`].
+    #[must_use]
+    pub fn with_bounds(mut self, bounds: MemoryStoreOptions) -> Self {
+        self.bounds = bounds;
+        self
+    }
+
+    /// Sets how many replicas confirm a new session, a close and a ledger entry. Default: 1 in a cluster, 0 at a
+    /// single server.
+    #[must_use]
+    pub const fn with_replicas(mut self, replicas: u8) -> Self {
+        self.replicas = Some(replicas);
+        self
+    }
+
+    /// Sets how long a write waits for its replicas. Default: 500 milliseconds.
+    #[must_use]
+    pub const fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Waits for the replicas with every IV claim too: a fail-over then loses none, and every message takes one
+    /// replication round trip longer. Default: off.
+    #[must_use]
+    pub const fn with_waiting_claims(mut self) -> Self {
+        self.waiting_claims = true;
+        self
+    }
+}

@@ -1,0 +1,136 @@
+//! Reset tokens that all servers of a store share: a link made by one works at any.
+
+use std::sync::Arc;
+
+use hmac::{Hmac, KeyInit, Mac};
+use redis::Value;
+use sc_core::id::UnixMillis;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::Inner;
+use crate::reset::{AccountId, ResetToken, TokenError, TokenStore};
+use crate::rng::SystemSeeded;
+use crate::store::StoreError;
+
+/// Length of an account's name in Redis, in bytes.
+const NAME_LEN: usize = 32;
+
+/// Reset tokens in Redis, by their SHA-256.
+///
+/// # Security
+/// An account's name may be an address, so it is sealed under the store key, and its tokens are found by a keyed hash.
+pub struct RedisTokens {
+    inner: Arc<Inner>,
+    ttl_ms: u64,
+    max_tokens: usize,
+}
+
+impl RedisTokens {
+    pub(super) const fn new(inner: Arc<Inner>, ttl_ms: u64, max_tokens: usize) -> Self {
+        Self { inner, ttl_ms, max_tokens }
+    }
+
+    /// The account's name in Redis.
+    fn name(&self, account: &AccountId) -> [u8; NAME_LEN] {
+        // RFC 2104: a key shorter than the block of 64 bytes is filled up with zeroes.
+        let mut block = Zeroizing::new([0; 64]);
+        for (place, byte) in block.iter_mut().zip(self.inner.account_key.iter()) {
+            *place = *byte;
+        }
+        let mut mac = Hmac::<Sha256>::new(&(*block).into());
+        mac.update(account.as_str().as_bytes());
+        mac.finalize().into_bytes().into()
+    }
+
+    fn prefixes(&self) -> [Vec<u8>; 2] {
+        ["t:", "a:"].map(|what| self.inner.layout.reset(what).into_bytes())
+    }
+
+    fn index(&self) -> String {
+        self.inner.layout.reset("x")
+    }
+
+    /// Ends a token, an account's tokens, or both; gives the token's entry.
+    async fn end(&self, hash: &[u8], name: &[u8], all: bool) -> Result<Option<Vec<u8>>, TokenError> {
+        let ([tokens, accounts], index) = (self.prefixes(), self.index());
+        let all: &[u8] = if all { b"all" } else { b"" };
+        let answer = self
+            .inner
+            .link
+            .run(&self.inner.scripts.token_use, &index, &[&index], &[&tokens, &accounts, hash, name, all])
+            .await?;
+        match answer {
+            Value::Nil | Value::Boolean(false) => Ok(None),
+            answer => redis::from_redis_value(answer).map_err(|_| TokenError::Unavailable),
+        }
+    }
+}
+
+/// What an entry is sealed to.
+fn record_id(hash: &[u8; 32]) -> Vec<u8> {
+    [b"token:".as_slice(), hash].concat()
+}
+
+impl From<StoreError> for TokenError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Full => Self::Full,
+            StoreError::Taken | StoreError::Unavailable => Self::Unavailable,
+        }
+    }
+}
+
+impl TokenStore for RedisTokens {
+    fn ttl_ms(&self) -> u64 {
+        self.ttl_ms
+    }
+
+    async fn create(&self, account: &AccountId, now: UnixMillis) -> Result<ResetToken, TokenError> {
+        let token = ResetToken::draw(&mut SystemSeeded);
+        let (hash, name, [tokens, accounts]) = (token.hash(), self.name(account), self.prefixes());
+        let sealed = self.inner.keys.seal(&record_id(&hash), account.as_str().as_bytes());
+        let entry = [name.as_slice(), &sealed.ok_or(TokenError::Unavailable)?].concat();
+        let index = self.index();
+        let keys = [
+            [tokens.as_slice(), &hash].concat(),
+            [accounts.as_slice(), &name].concat(),
+            index.clone().into(),
+        ];
+        let [now, ttl, most] = [now.0.to_string(), self.ttl_ms.to_string(), self.max_tokens.to_string()];
+        let args = [now.as_bytes(), ttl.as_bytes(), most.as_bytes(), &hash, &entry];
+        let answer = self.inner.link.run(&self.inner.scripts.token_create, &index, &keys, &args).await?;
+        match redis::from_redis_value::<String>(answer).as_deref() {
+            Ok("ok") => Ok(token),
+            Ok("full") => Err(TokenError::Full),
+            _ => Err(TokenError::Unavailable),
+        }
+    }
+
+    /// The end of a token is Redis's: `now` does not move it.
+    async fn consume(&self, token: &ResetToken, _now: UnixMillis) -> Result<Option<AccountId>, TokenError> {
+        let hash = token.hash();
+        let Some(entry) = self.end(&hash, b"", true).await? else { return Ok(None) };
+        let sealed = entry.get(NAME_LEN..).unwrap_or_default();
+        let account = self.inner.keys.open(&record_id(&hash), sealed);
+        let account = account.and_then(|account| std::str::from_utf8(&account).ok().map(AccountId::new));
+        if account.is_none() {
+            tracing::error!("a reset token in Redis does not open: it was changed, or its store key is gone");
+        }
+        Ok(account)
+    }
+
+    async fn revoke(&self, token: &ResetToken) -> Result<(), TokenError> {
+        self.end(&token.hash(), b"", false).await.map(drop)
+    }
+
+    async fn revoke_account(&self, account: &AccountId) -> Result<(), TokenError> {
+        self.end(b"", &self.name(account), true).await.map(drop)
+    }
+}
+
+impl std::fmt::Debug for RedisTokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RedisTokens").field("ttl_ms", &self.ttl_ms).finish_non_exhaustive()
+    }
+}
