@@ -64,6 +64,7 @@ pub mod admission;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod clock;
+mod keyed_hash;
 #[cfg(feature = "server")]
 pub mod keys;
 pub mod message;

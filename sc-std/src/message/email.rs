@@ -1,11 +1,12 @@
 //! E-mail addresses: checked once, never shown, compared only in folded form or as a keyed hash.
 
 use hkdf::Hkdf;
-use hmac::{Hmac, KeyInit, Mac};
 use serde::Serialize;
 use sha2::Sha256;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::keyed_hash::keyed_hash;
 
 /// Longest address, in Unicode scalar values, before folding (PROTOCOL 10.10).
 const MAX_CHARS: usize = 255;
@@ -81,14 +82,7 @@ impl EmailHashKey {
     /// The keyed hash of an address: HMAC-SHA-256 of its folded form.
     #[must_use]
     pub fn hash(&self, email: &Email) -> EmailHash {
-        // RFC 2104: a key shorter than the block of 64 bytes is filled up with zeroes.
-        let mut block = Zeroizing::new([0; 64]);
-        for (place, byte) in block.iter_mut().zip(&self.0) {
-            *place = *byte;
-        }
-        let mut mac = Hmac::<Sha256>::new(&(*block).into());
-        mac.update(email.folded().as_bytes());
-        EmailHash(mac.finalize().into_bytes().into())
+        EmailHash(keyed_hash(&self.0, &[email.folded().as_bytes()]))
     }
 }
 

@@ -30,6 +30,9 @@ pub struct ResetConfig {
 }
 
 impl ResetConfig {
+    /// How many mails an account gets by default: 3 in 24 hours (PROTOCOL 10.16).
+    pub const DEFAULT_ACCOUNT_LIMIT: Limit = Limit::new(3, 24 * 60 * 60 * 1000);
+
     /// The defaults, with links to `link`.
     #[must_use]
     pub const fn new(link: ResetLink) -> Self {
@@ -37,7 +40,7 @@ impl ResetConfig {
             link,
             queue: 10_000,
             parallel: 4,
-            account_limit: Limit::new(3, 24 * 60 * 60 * 1000),
+            account_limit: Self::DEFAULT_ACCOUNT_LIMIT,
             max_accounts: 1_000_000,
             job_timeout: Duration::from_secs(60),
         }

@@ -248,12 +248,15 @@ pub struct Peer {
 
 impl Peer {
     pub fn new(info: &sc_std::keys::PublicKeyInfo) -> Self {
+        Self::of_key(info.key_id.as_str(), &info.spki_der)
+    }
+
+    pub fn of_key(key_id: &str, spki_der: &[u8]) -> Self {
         let (mut request_key, mut response_key) = ([0; 32], [0; 32]);
         rand_core::Rng::fill_bytes(&mut SystemSeeded, &mut request_key);
         rand_core::Rng::fill_bytes(&mut SystemSeeded, &mut response_key);
-        let wrapped = [request_key, response_key].map(|key| wrap(&info.spki_der, &key));
-        let key_id = info.key_id.as_str().to_owned();
-        Self { request_key, response_key, key_id, wrapped, session: String::new() }
+        let wrapped = [request_key, response_key].map(|key| wrap(spki_der, &key));
+        Self { request_key, response_key, key_id: key_id.to_owned(), wrapped, session: String::new() }
     }
 
     /// The body of the session request.

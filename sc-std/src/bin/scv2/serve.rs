@@ -1,6 +1,7 @@
 //! `scv2 serve`: the server of the protocol, with forgot-password behind it.
 
 mod options;
+mod store;
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -9,24 +10,25 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use rand_core::Rng;
 use sc_core::server::BoundPolicy;
-use sc_std::clock::{Clock, SystemClock};
-use sc_std::keys::{KeyRing, Pkcs8};
+use sc_std::clock::SystemClock;
+use sc_std::keys::KeyRing;
 use sc_std::message::{EmailHashKey, ForgotPassword, Message};
-use sc_std::reset::{KnownAddresses, Outbox, ResetConfig, ResetLink, ResetStats, ResetTokens, ResetWorker};
-use sc_std::rng::SystemSeeded;
+use sc_std::rate_limit::RateLimiter;
+use sc_std::reset::{
+    KnownAddresses, Outbox, ResetConfig, ResetLink, ResetStats, ResetTokens, ResetWorker, TokenStore,
+};
 use sc_std::server::serve::{ServeOptions, serve};
 use sc_std::server::{ForgotPasswordEndpoint, ScRouter, ScServer};
-use sc_std::store::{MemoryStore, MemoryStoreOptions, Store};
+use sc_std::store::Store;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tracing_subscriber::EnvFilter;
-use zeroize::Zeroizing;
 
 use crate::exit::{Failure, with_causes};
 use crate::input;
 pub(crate) use options::Options;
-use options::{BoundArg, LogFormat, StoreKind};
+use options::{BoundArg, LogFormat};
 
 /// How long a stopping server waits for mails that are under way.
 const MAIL_DRAIN: Duration = Duration::from_secs(30);
@@ -46,23 +48,42 @@ pub(crate) struct Running {
     worker: ResetWorker,
     listener: TcpListener,
     router: Router,
-    server: ScServer<MemoryStore>,
+    /// Starts to rotate keys and to end what is over.
+    housekeeping: Box<dyn FnOnce() -> JoinHandle<()> + Send>,
 }
 
 /// Reads every file, makes every part, and binds the address.
 pub(crate) async fn start(args: Options) -> Result<Running, Failure> {
-    let now = SystemClock::new().now();
-    let keys = Arc::new(key_ring(&args, now)?);
-    let server = server(&args, keys)?;
-    let worker = worker(&args)?;
+    match store::redis_url(&args)? {
+        None => {
+            let (store, email_key) = store::memory(&args)?;
+            let tokens = ResetTokens::new(LINK_TTL_MS, MAX_TOKENS);
+            let keys = store::key_ring(&args, &store, false).await?;
+            assemble(args, store, keys, tokens, email_key).await
+        }
+        Some(url) => {
+            let store = store::redis(&args, &url).await?;
+            let (tokens, email_key) = (store.tokens(LINK_TTL_MS, MAX_TOKENS), store.email_hash_key());
+            let keys = store::key_ring(&args, &store, true).await?;
+            assemble(args, store, keys, tokens, email_key).await
+        }
+    }
+}
 
-    // The memory store has no key of its own: hashes of e-mail addresses live as long as the process.
-    let mut store_key = Zeroizing::new([0; 32]);
-    SystemSeeded.fill_bytes(store_key.as_mut_slice());
+async fn assemble<S: Store, T: TokenStore>(
+    args: Options,
+    store: S,
+    keys: KeyRing,
+    tokens: T,
+    email_key: EmailHashKey,
+) -> Result<Running, Failure> {
+    let server = server(&args, Arc::new(keys), store);
+    let store = server.store();
+    let worker = worker(&args, tokens, store.limiter("mails", ResetConfig::DEFAULT_ACCOUNT_LIMIT))?;
     let endpoint = ForgotPasswordEndpoint::new(
-        server.store().limiter("address", args.rate_limit),
-        server.store().limiter("email", args.rate_limit_email.unwrap_or(args.rate_limit)),
-        EmailHashKey::derive(&store_key),
+        store.limiter("address", args.rate_limit),
+        store.limiter("email", args.rate_limit_email.unwrap_or(args.rate_limit)),
+        email_key,
         worker.queue().clone(),
     );
     let routes = ScRouter::new(server.clone())
@@ -76,13 +97,14 @@ pub(crate) async fn start(args: Options) -> Result<Running, Failure> {
         listener.map_err(|error| Failure::Usage(format!("cannot listen on {}: {error}", args.listen)))?;
     let address = listener.local_addr().map_err(|error| Failure::Usage(with_causes(&error)))?;
     let router = routes.into_router();
-    Ok(Running { address, worker, listener, router, server })
+    let housekeeping = Box::new(move || server.spawn_housekeeping());
+    Ok(Running { address, worker, listener, router, housekeeping })
 }
 
 impl Running {
     /// Serves until `stop` completes, then finishes what is under way, mails included.
     pub(crate) async fn serve(self, stop: impl Future<Output = ()>) -> Result<ResetStats, Failure> {
-        let housekeeping = self.server.spawn_housekeeping();
+        let housekeeping = (self.housekeeping)();
         let served = serve(self.listener, self.router, ServeOptions::default(), stop).await;
         housekeeping.abort();
         let mails = tokio::time::timeout(MAIL_DRAIN, self.worker.close()).await.unwrap_or_else(|_| {
@@ -94,48 +116,14 @@ impl Running {
     }
 }
 
-fn key_ring(args: &Options, now: sc_core::id::UnixMillis) -> Result<KeyRing, Failure> {
-    if args.key.is_empty() {
-        let rotation = u64::try_from(args.key_rotation.as_millis()).unwrap_or(u64::MAX);
-        return KeyRing::in_memory(2048, rotation, now).map_err(|error| Failure::Usage(with_causes(&error)));
-    }
-    if args.ledger_file.is_none() {
-        anstream::eprintln!(
-            "warning: --key without --ledger-file: the key outlives this process, the ledger of wrapped keys does not. \
-             After a restart, recorded session set-ups can be replayed once."
-        );
-    }
-    let mut keys = Vec::with_capacity(args.key.len());
-    for path in &args.key {
-        let read = Pkcs8::read(path).and_then(Pkcs8::into_aws_lc);
-        keys.push(read.map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?);
-    }
-    KeyRing::from_keys(keys, now).map_err(|error| Failure::Usage(with_causes(&error)))
-}
-
-fn server(args: &Options, keys: Arc<KeyRing>) -> Result<ScServer<MemoryStore>, Failure> {
-    let StoreKind::Memory = args.store;
-    let idle_ms = u64::try_from(args.session_idle.as_millis()).unwrap_or(u64::MAX);
-    let mut options = MemoryStoreOptions::default()
-        .with_max_sessions(args.max_sessions)
-        .with_max_claims(args.max_claims)
-        .with_idle_ms(idle_ms);
-    if args.no_replay_check {
-        tracing::warn!("the replay check is off: a recorded request can be sent again");
-        options = options.without_replay_check();
-    }
-    let store = match &args.ledger_file {
-        Some(path) => MemoryStore::with_ledger_file(options, path)
-            .map_err(|error| Failure::Usage(format!("{}: {}", path.display(), with_causes(&error))))?,
-        None => MemoryStore::new(options),
-    };
+fn server<S: Store>(args: &Options, keys: Arc<KeyRing>, store: S) -> ScServer<S> {
     let bound = match args.bound {
         BoundArg::Off => BoundPolicy::Off,
         BoundArg::Offered => BoundPolicy::Offered,
         BoundArg::Required => BoundPolicy::Required,
     };
     let mut builder = ScServer::builder(keys, store)
-        .with_session_ttl_ms(u64::try_from(args.session_ttl.as_millis()).unwrap_or(u64::MAX))
+        .with_session_ttl_ms(store::millis(args.session_ttl))
         .with_bound(bound)
         .with_set_up_limit(args.setup_limit)
         .with_trusted_proxies(args.trusted_proxy.clone());
@@ -154,7 +142,7 @@ fn server(args: &Options, keys: Arc<KeyRing>) -> Result<ScServer<MemoryStore>, F
     if let Some(name) = &args.client_ip_header {
         builder = builder.with_client_ip_header(name.clone());
     }
-    Ok(builder.build())
+    builder.build()
 }
 
 /// The sender of reset mails.
@@ -164,7 +152,11 @@ const LINK_TTL_MS: u64 = 30 * 60 * 1000;
 /// Reset tokens that wait for their users, at most.
 const MAX_TOKENS: usize = 1_000_000;
 
-fn worker(args: &Options) -> Result<ResetWorker, Failure> {
+fn worker<T: TokenStore, L: RateLimiter>(
+    args: &Options,
+    tokens: T,
+    mails: L,
+) -> Result<ResetWorker, Failure> {
     let accounts = match &args.users {
         Some(path) => KnownAddresses::read(path)
             .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?,
@@ -182,9 +174,8 @@ fn worker(args: &Options) -> Result<ResetWorker, Failure> {
     };
     let link =
         ResetLink::parse(&args.reset_url).map_err(|error| Failure::Usage(format!("--reset-url: {error}")))?;
-    let tokens = Arc::new(ResetTokens::new(LINK_TTL_MS, MAX_TOKENS));
-    let clock = Arc::new(SystemClock::new());
-    Ok(ResetWorker::spawn(ResetConfig::new(link), accounts, outbox, tokens, clock))
+    let (tokens, clock) = (Arc::new(tokens), Arc::new(SystemClock::new()));
+    Ok(ResetWorker::spawn_limited(ResetConfig::new(link), accounts, outbox, tokens, mails, clock))
 }
 
 /// Logs go to standard error; `RUST_LOG` chooses, warnings by default.

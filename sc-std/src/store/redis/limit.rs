@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use hmac::{Hmac, KeyInit, Mac};
 use sc_core::id::UnixMillis;
-use sha2::Sha256;
 
-use super::Inner;
+use super::{Inner, hex};
+use crate::keyed_hash::keyed_hash;
 use crate::rate_limit::{Limit, LimitKey, LimitRefusal, RateLimiter, RetryAfter, SlidingWindow};
 
 /// Most keys that a server remembers of those it has counted itself.
@@ -30,20 +29,9 @@ impl RedisWindow {
     }
 
     fn key(&self, key: &LimitKey) -> String {
-        // RFC 2104: a key shorter than the block of 64 bytes is filled up with zeroes.
-        let mut block = zeroize::Zeroizing::new([0; 64]);
-        for (place, byte) in block.iter_mut().zip(self.inner.limit_key.iter()) {
-            *place = *byte;
-        }
-        let mut mac = Hmac::<Sha256>::new(&(*block).into());
-        mac.update(self.name.as_bytes());
-        mac.update(b"\0");
-        mac.update(key.as_bytes());
-        let hash: [u8; 32] = mac.finalize().into_bytes().into();
-        let mut text = [0; 64];
-        let text = base16ct::lower::encode_str(&hash, &mut text).unwrap_or_default();
+        let hash = hex(&keyed_hash(&self.inner.limit_key, &[self.name.as_bytes(), b"\0", key.as_bytes()]));
         // 128 bits tell keys apart.
-        self.inner.layout.limit(text.get(..32).unwrap_or_default())
+        self.inner.layout.limit(hash.get(..32).unwrap_or_default())
     }
 
     async fn ask(&self, key: &LimitKey, now: UnixMillis, verb: &str) -> Result<(), LimitRefusal> {

@@ -307,3 +307,8 @@ impl std::fmt::Debug for RedisStore {
         f.debug_struct("RedisStore").field("layout", &self.inner.layout).finish_non_exhaustive()
     }
 }
+
+fn hex(bytes: &[u8; 32]) -> String {
+    let mut text = [0; 64];
+    base16ct::lower::encode_str(bytes, &mut text).map(str::to_owned).unwrap_or_default()
+}

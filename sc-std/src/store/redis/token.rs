@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
-use hmac::{Hmac, KeyInit, Mac};
 use redis::Value;
 use sc_core::id::UnixMillis;
-use sha2::Sha256;
-use zeroize::Zeroizing;
 
-use super::Inner;
+use super::{Inner, hex};
+use crate::keyed_hash::keyed_hash;
 use crate::reset::{AccountId, ResetToken, TokenError, TokenStore};
 use crate::rng::SystemSeeded;
 use crate::store::StoreError;
 
-/// Length of an account's name in Redis, in bytes.
-const NAME_LEN: usize = 32;
+/// Length of an account's name in Redis, in characters.
+const NAME_LEN: usize = 64;
 
 /// Reset tokens in Redis, by their SHA-256.
 ///
@@ -32,19 +30,12 @@ impl RedisTokens {
     }
 
     /// The account's name in Redis.
-    fn name(&self, account: &AccountId) -> [u8; NAME_LEN] {
-        // RFC 2104: a key shorter than the block of 64 bytes is filled up with zeroes.
-        let mut block = Zeroizing::new([0; 64]);
-        for (place, byte) in block.iter_mut().zip(self.inner.account_key.iter()) {
-            *place = *byte;
-        }
-        let mut mac = Hmac::<Sha256>::new(&(*block).into());
-        mac.update(account.as_str().as_bytes());
-        mac.finalize().into_bytes().into()
+    fn name(&self, account: &AccountId) -> String {
+        hex(&keyed_hash(&self.inner.account_key, &[account.as_str().as_bytes()]))
     }
 
-    fn prefixes(&self) -> [Vec<u8>; 2] {
-        ["t:", "a:"].map(|what| self.inner.layout.reset(what).into_bytes())
+    fn prefixes(&self) -> [String; 2] {
+        ["t:", "a:"].map(|what| self.inner.layout.reset(what))
     }
 
     fn index(&self) -> String {
@@ -52,14 +43,11 @@ impl RedisTokens {
     }
 
     /// Ends a token, an account's tokens, or both; gives the token's entry.
-    async fn end(&self, hash: &[u8], name: &[u8], all: bool) -> Result<Option<Vec<u8>>, TokenError> {
+    async fn end(&self, hash: &str, name: &str, all: bool) -> Result<Option<Vec<u8>>, TokenError> {
         let ([tokens, accounts], index) = (self.prefixes(), self.index());
         let all: &[u8] = if all { b"all" } else { b"" };
-        let answer = self
-            .inner
-            .link
-            .run(&self.inner.scripts.token_use, &index, &[&index], &[&tokens, &accounts, hash, name, all])
-            .await?;
+        let args = [tokens.as_bytes(), accounts.as_bytes(), hash.as_bytes(), name.as_bytes(), all];
+        let answer = self.inner.link.run(&self.inner.scripts.token_use, &index, &[&index], &args).await?;
         match answer {
             Value::Nil | Value::Boolean(false) => Ok(None),
             answer => redis::from_redis_value(answer).map_err(|_| TokenError::Unavailable),
@@ -68,8 +56,8 @@ impl RedisTokens {
 }
 
 /// What an entry is sealed to.
-fn record_id(hash: &[u8; 32]) -> Vec<u8> {
-    [b"token:".as_slice(), hash].concat()
+fn record_id(hash: &str) -> Vec<u8> {
+    [b"token:", hash.as_bytes()].concat()
 }
 
 impl From<StoreError> for TokenError {
@@ -88,17 +76,13 @@ impl TokenStore for RedisTokens {
 
     async fn create(&self, account: &AccountId, now: UnixMillis) -> Result<ResetToken, TokenError> {
         let token = ResetToken::draw(&mut SystemSeeded);
-        let (hash, name, [tokens, accounts]) = (token.hash(), self.name(account), self.prefixes());
+        let (hash, name, [tokens, accounts]) = (hex(&token.hash()), self.name(account), self.prefixes());
         let sealed = self.inner.keys.seal(&record_id(&hash), account.as_str().as_bytes());
-        let entry = [name.as_slice(), &sealed.ok_or(TokenError::Unavailable)?].concat();
+        let entry = [name.as_bytes(), &sealed.ok_or(TokenError::Unavailable)?].concat();
         let index = self.index();
-        let keys = [
-            [tokens.as_slice(), &hash].concat(),
-            [accounts.as_slice(), &name].concat(),
-            index.clone().into(),
-        ];
+        let keys = [format!("{tokens}{hash}"), format!("{accounts}{name}"), index.clone()];
         let [now, ttl, most] = [now.0.to_string(), self.ttl_ms.to_string(), self.max_tokens.to_string()];
-        let args = [now.as_bytes(), ttl.as_bytes(), most.as_bytes(), &hash, &entry];
+        let args = [now.as_bytes(), ttl.as_bytes(), most.as_bytes(), hash.as_bytes(), &entry];
         let answer = self.inner.link.run(&self.inner.scripts.token_create, &index, &keys, &args).await?;
         match redis::from_redis_value::<String>(answer).as_deref() {
             Ok("ok") => Ok(token),
@@ -109,8 +93,8 @@ impl TokenStore for RedisTokens {
 
     /// The end of a token is Redis's: `now` does not move it.
     async fn consume(&self, token: &ResetToken, _now: UnixMillis) -> Result<Option<AccountId>, TokenError> {
-        let hash = token.hash();
-        let Some(entry) = self.end(&hash, b"", true).await? else { return Ok(None) };
+        let hash = hex(&token.hash());
+        let Some(entry) = self.end(&hash, "", true).await? else { return Ok(None) };
         let sealed = entry.get(NAME_LEN..).unwrap_or_default();
         let account = self.inner.keys.open(&record_id(&hash), sealed);
         let account = account.and_then(|account| std::str::from_utf8(&account).ok().map(AccountId::new));
@@ -121,11 +105,11 @@ impl TokenStore for RedisTokens {
     }
 
     async fn revoke(&self, token: &ResetToken) -> Result<(), TokenError> {
-        self.end(&token.hash(), b"", false).await.map(drop)
+        self.end(&hex(&token.hash()), "", false).await.map(drop)
     }
 
     async fn revoke_account(&self, account: &AccountId) -> Result<(), TokenError> {
-        self.end(b"", &self.name(account), true).await.map(drop)
+        self.end("", &self.name(account), true).await.map(drop)
     }
 }
 

@@ -16,25 +16,44 @@ use crate::args::duration;
 #[command(after_help = "The first line on standard output is: listening on http://ADDRESS:PORT
 Logs go to standard error; RUST_LOG chooses (default: warn). SIGTERM and ctrl-c finish the requests under way.
 
-Example:
-  scv2 serve --users known.txt --outbox mails")]
+Examples:
+  scv2 serve --users known.txt --outbox mails
+  scv2 serve --store redis://127.0.0.1:6379 --store-key-file store.key --users known.txt --outbox mails")]
 pub(crate) struct Options {
     /// Where to listen; port 0 picks a free one.
     #[arg(long, default_value = "127.0.0.1:18020")]
     pub(crate) listen: SocketAddr,
-    /// An RSA key, PKCS#8 PEM; repeatable, the last one is published. Without it a key is made in memory.
+    /// An RSA key, PKCS#8 PEM; repeatable, the last one is published. Without it a key is made in memory, or in Redis for all
+    /// servers.
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Vec<PathBuf>,
     /// Where the ledger of wrapped keys is kept, so that a key from a file may outlive the process. Locked to one
     /// process; created if it is not there.
     #[arg(long, value_name = "FILE", requires = "key")]
     pub(crate) ledger_file: Option<PathBuf>,
-    /// How often a key that was made in memory is replaced.
+    /// How often a key that was not read from a file is replaced.
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = lifetime, conflicts_with = "key")]
     pub(crate) key_rotation: Duration,
-    /// Where sessions live.
-    #[arg(long, value_enum, default_value_t = StoreKind::Memory)]
-    pub(crate) store: StoreKind,
+    /// Where sessions, claims, limits and reset tokens live: memory, redis://HOST:PORT[/DB] or
+    /// redis-cluster://HOST:PORT[,HOST:PORT...].
+    #[arg(long, value_name = "STORE", default_value = "memory")]
+    pub(crate) store: String,
+    /// The same from a file, so that a password stays out of the list of processes.
+    #[arg(long, value_name = "FILE", conflicts_with = "store")]
+    pub(crate) store_file: Option<PathBuf>,
+    /// The key that seals what is stored in Redis: 64 hex digits; more lines are older keys that still open. All servers
+    /// take the same.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) store_key_file: Option<PathBuf>,
+    /// The first part of every key in Redis, so that several services share one.
+    #[arg(long, value_name = "NAME", default_value = "scv2")]
+    pub(crate) store_namespace: String,
+    /// How many replicas of Redis confirm a new session, a close and a ledger entry. Default: 1 in a cluster, else 0.
+    #[arg(long, value_name = "N")]
+    pub(crate) store_replicas: Option<u8>,
+    /// Waits for those replicas with every message too: a fail-over of Redis then lets no recorded request be replayed.
+    #[arg(long)]
+    pub(crate) store_wait_claims: bool,
     /// The absolute lifetime of a session.
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = lifetime)]
     pub(crate) session_ttl: Duration,
@@ -92,13 +111,6 @@ pub(crate) struct Options {
     /// How logs are written to standard error.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
-}
-
-/// Where sessions live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum StoreKind {
-    /// In this process.
-    Memory,
 }
 
 /// What a server says of the bound profile.

@@ -1,5 +1,5 @@
 -- KEYS: 1 the token's entry, 2 the account's tokens, 3 all tokens by their end. ARGV: 1 now, 2 time to live, 3 most tokens,
--- 4 the token's hash, 5 the entry: 32 bytes that name the account, then what is sealed. Answers 'ok' or 'full'.
+-- 4 the token's hash, 5 the entry: 64 characters that name the account, then what is sealed. Answers 'ok' or 'full'.
 local now, ttl = tonumber(ARGV[1]), tonumber(ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now)
 if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[3]) then

@@ -6,7 +6,7 @@ if ARGV[3] ~= '' then
   if not entry then
     return false
   end
-  account = string.sub(entry, 1, 32)
+  account = string.sub(entry, 1, 64)
   redis.call('DEL', ARGV[1] .. ARGV[3])
   redis.call('ZREM', KEYS[1], ARGV[3])
   redis.call('SREM', ARGV[2] .. account, ARGV[3])

@@ -1,0 +1,140 @@
+//! Where a server keeps what it must remember: this process, or Redis.
+
+use std::time::Duration;
+
+use rand_core::Rng;
+use sc_core::id::UnixMillis;
+use sc_std::clock::{Clock, SystemClock};
+use sc_std::keys::{KeyRing, Pkcs8};
+use sc_std::message::EmailHashKey;
+use sc_std::rng::SystemSeeded;
+use sc_std::store::{
+    MemoryStore, MemoryStoreOptions, RedisOptions, RedisStore, RedisStoreError, Store, StoreKeys,
+};
+use zeroize::Zeroizing;
+
+use super::options::Options;
+use crate::exit::{Failure, with_causes};
+use crate::input;
+
+/// How long a server waits for the first RSA key that it shares with others: longer than the right to make it is held.
+const FIRST_KEY: Duration = Duration::from_secs(75);
+
+/// The store in this process, and the key of e-mail hashes, which lives as long.
+pub(super) fn memory(args: &Options) -> Result<(MemoryStore, EmailHashKey), Failure> {
+    let store = match &args.ledger_file {
+        Some(path) => MemoryStore::with_ledger_file(bounds(args), path)
+            .map_err(|error| Failure::Usage(format!("{}: {}", path.display(), with_causes(&error))))?,
+        None => MemoryStore::new(bounds(args)),
+    };
+    let mut key = Zeroizing::new([0; 32]);
+    SystemSeeded.fill_bytes(key.as_mut_slice());
+    Ok((store, EmailHashKey::derive(&key)))
+}
+
+/// The store in Redis.
+pub(super) async fn redis(args: &Options, url: &str) -> Result<RedisStore, Failure> {
+    if args.ledger_file.is_some() {
+        return Err(Failure::Usage("--ledger-file: the ledger is in Redis already".to_owned()));
+    }
+    let Some(path) = &args.store_key_file else {
+        return Err(Failure::Usage(
+            "--store-key-file is required with Redis: session keys are stored only sealed; `openssl rand -hex 32` makes one"
+                .to_owned(),
+        ));
+    };
+    let keys = StoreKeys::read(path);
+    let keys =
+        keys.map_err(|error| Failure::Usage(format!("{}: {}", path.display(), with_causes(&error))))?;
+    let mut options = RedisOptions::default().with_bounds(bounds(args)).with_namespace(&args.store_namespace);
+    if let Some(replicas) = args.store_replicas {
+        options = options.with_replicas(replicas);
+    }
+    if args.store_wait_claims {
+        options = options.with_waiting_claims();
+    }
+    RedisStore::open(url, keys, options).await.map_err(|error| match error {
+        RedisStoreError::Unreachable(_) => Failure::Peer(format!("--store: {error}")),
+        _ => Failure::Usage(format!("--store: {error}")),
+    })
+}
+
+/// The address in `--store` or `--store-file`; `None` for the store in memory.
+pub(super) fn redis_url(args: &Options) -> Result<Option<Zeroizing<String>>, Failure> {
+    let url = match &args.store_file {
+        Some(path) => {
+            let text = input::file(path, 4096)?;
+            Zeroizing::new(String::from_utf8_lossy(&text).trim().to_owned())
+        }
+        None => Zeroizing::new(args.store.clone()),
+    };
+    if *url == "memory" {
+        return Ok(None);
+    }
+    if args.store_file.is_none() && url.contains('@') {
+        anstream::eprintln!(
+            "warning: a password in --store is visible in the list of processes; use --store-file"
+        );
+    }
+    Ok(Some(url))
+}
+
+/// The RSA keys: from files, made here, or shared by all servers of the store.
+pub(super) async fn key_ring<S: Store>(args: &Options, store: &S, shared: bool) -> Result<KeyRing, Failure> {
+    let now = SystemClock::new().now();
+    let ring = if !args.key.is_empty() {
+        from_files(args, now, shared)?
+    } else if shared {
+        KeyRing::shared(millis(args.key_rotation))
+    } else {
+        KeyRing::in_memory(2048, millis(args.key_rotation), now)
+            .map_err(|error| Failure::Usage(with_causes(&error)))?
+    };
+    let started = tokio::time::Instant::now();
+    loop {
+        let now = SystemClock::new().now();
+        let synced = store.sync(&ring, now).await;
+        synced.map_err(|error| Failure::Peer(format!("--store: {error}")))?;
+        if ring.published(now).is_some() {
+            return Ok(ring);
+        }
+        if !ring.is_shared() {
+            return Err(Failure::Usage("every --key was revoked".to_owned()));
+        }
+        if started.elapsed() > FIRST_KEY {
+            return Err(Failure::Peer("--store: no server has made an RSA key".to_owned()));
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+fn from_files(args: &Options, now: UnixMillis, durable_ledger: bool) -> Result<KeyRing, Failure> {
+    if args.ledger_file.is_none() && !durable_ledger {
+        anstream::eprintln!(
+            "warning: --key without --ledger-file: the key outlives this process, the ledger of wrapped keys does not. \
+             After a restart, recorded session set-ups can be replayed once."
+        );
+    }
+    let mut keys = Vec::with_capacity(args.key.len());
+    for path in &args.key {
+        let read = Pkcs8::read(path).and_then(Pkcs8::into_aws_lc);
+        keys.push(read.map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?);
+    }
+    KeyRing::from_keys(keys, now).map_err(|error| Failure::Usage(with_causes(&error)))
+}
+
+fn bounds(args: &Options) -> MemoryStoreOptions {
+    let options = MemoryStoreOptions::default()
+        .with_max_sessions(args.max_sessions)
+        .with_max_claims(args.max_claims)
+        .with_idle_ms(millis(args.session_idle));
+    if args.no_replay_check {
+        tracing::warn!("the replay check is off: a recorded request can be sent again");
+        return options.without_replay_check();
+    }
+    options
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,16 @@
+//! Against a real Redis and a real cluster, which these tests start themselves from `redis-server` and `redis-cli`: the
+//! conformance of the store, and fleets of the real program over it.
+//!
+//! `cargo test --package sc-std --features __live --test live`. Without `redis-server` they fail, they never skip.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+#![allow(unreachable_pub, reason = "modules of a test program")]
+
+mod attack;
+mod fleet;
+mod outage;
+mod redis;
+mod secrecy;
+mod serve;
+#[path = "../server_support/mod.rs"]
+mod server_support;
+mod store;

@@ -1,0 +1,153 @@
+//! Redis servers and clusters of one's own, on loopback, in folders that go with them.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// How long anything of Redis may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A port whose bus port, 10,000 higher, is free too and below the range that systems hand out.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % 10_000).unwrap();
+    loop {
+        let port = 11_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 11_000;
+        if [port, port + 10_000].iter().all(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()) {
+            return port;
+        }
+    }
+}
+
+/// Waits until something is so.
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "never came: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// One `redis-server`; killed on drop.
+pub struct Redis {
+    port: u16,
+    folder: TempDir,
+    more: Vec<String>,
+    child: Option<Child>,
+}
+
+impl Redis {
+    pub fn start(more: &[&str]) -> Self {
+        let more = more.iter().map(|word| (*word).to_owned()).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let mut redis = Self { port: free_port(), folder, more, child: None };
+        redis.restart();
+        redis
+    }
+
+    pub fn restart(&mut self) {
+        let child = Command::new("redis-server")
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--dir", self.folder.path().to_str().unwrap(), "--save", "", "--logfile", "log"])
+            .args(["--repl-diskless-sync-delay", "0"])
+            .args(&self.more)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("redis-server (Debian's package of that name): {error}"));
+        self.child = Some(child);
+        until("a PONG of Redis", || self.cli(&["ping"]).trim() == "PONG");
+    }
+
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// `STOP` and `CONT`: there, but silent.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+    }
+
+    pub fn cli(&self, words: &[&str]) -> String {
+        let port = self.port.to_string();
+        let output = Command::new("redis-cli").args(["-p", &port]).args(words).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.address())
+    }
+
+    /// Everything it holds, as it would lie on a disk: uncompressed, so that a search finds what is there.
+    pub fn dump(&self) -> Vec<u8> {
+        self.cli(&["config", "set", "rdbcompression", "no"]);
+        assert_eq!(self.cli(&["save"]).trim(), "OK");
+        std::fs::read(self.folder.path().join("dump.rdb")).unwrap()
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Three primaries with a replica each.
+pub struct Cluster {
+    pub nodes: Vec<Redis>,
+}
+
+impl Cluster {
+    pub fn start() -> Self {
+        let more = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
+        let nodes: Vec<_> = (0..6).map(|_| Redis::start(&more)).collect();
+        let addresses: Vec<_> = nodes.iter().map(Redis::address).collect();
+        let created = Command::new("redis-cli")
+            .args(["--cluster", "create"])
+            .args(&addresses)
+            .args(["--cluster-replicas", "1", "--cluster-yes"])
+            .output()
+            .unwrap();
+        assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stdout));
+        let cluster = Self { nodes };
+        until("a cluster that is whole", || cluster.is_whole());
+        cluster
+    }
+
+    /// Every node knows a working cluster, and every replica follows its primary.
+    pub fn is_whole(&self) -> bool {
+        self.nodes.iter().all(|node| {
+            let info = node.cli(&["cluster", "info"]);
+            let replication = node.cli(&["info", "replication"]);
+            info.contains("cluster_state:ok")
+                && info.contains("cluster_known_nodes:6")
+                && (replication.contains("master_link_status:up") || replication.contains("state=online"))
+        })
+    }
+
+    pub fn url(&self) -> String {
+        let addresses: Vec<_> = self.nodes.iter().map(Redis::address).collect();
+        format!("redis-cluster://{}", addresses.join(","))
+    }
+
+    /// Some primary that is alive.
+    pub fn a_primary(&mut self) -> &mut Redis {
+        let primary = self.nodes.iter_mut().find(|node| node.cli(&["role"]).starts_with("master"));
+        primary.unwrap()
+    }
+
+    pub fn dump(&self) -> Vec<u8> {
+        let primaries = self.nodes.iter().filter(|node| node.cli(&["role"]).starts_with("master"));
+        primaries.flat_map(Redis::dump).collect()
+    }
+}
