@@ -38,7 +38,7 @@ impl Subscriber for Log {
         true
     }
     fn new_span(&self, span: &Attributes<'_>) -> Id {
-        let mut line = Line(String::new());
+        let mut line = Line(format!("span {} ", span.metadata().name()));
         span.record(&mut line);
         self.keep(line);
         Id::from_u64(1)
@@ -133,6 +133,20 @@ async fn nothing_private_reaches_a_log_in_a_whole_flow_and_its_failures() {
         private.push(token[..20].to_owned());
     }
     let log = log.0.lock().unwrap().clone();
+    for seen in [
+        "span scv2.request request_id=\"",
+        "kind=\"sealed\"",
+        "kind=\"inline\"",
+        "kind=\"session\"",
+        "kind=\"close\"",
+        "code=\"2000\"",
+        "code=\"SECURE_CHANNEL.REPLAYED\"",
+        "status=409",
+        "span scv2.store operation=\"claim_wrapped\"",
+        "run_us=",
+    ] {
+        assert!(log.contains(seen), "{seen}\n{log}");
+    }
     assert!(
         log.contains("refused") && log.contains("session created") && log.contains("session ended"),
         "{log}"

@@ -10,6 +10,7 @@ use sc_core::server::Refusal;
 use serde::Serialize;
 
 use crate::admission::Busy;
+use crate::server::span::Outcome;
 use crate::store::StoreError;
 
 /// The content type of every body, sealed or not (PROTOCOL 5).
@@ -79,6 +80,7 @@ impl Reject {
         let status = StatusCode::from_u16(self.code.http_status());
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = json(status, &Answer::error(now.0, self.code, message));
+        response.extensions_mut().insert(Outcome(self.code));
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }

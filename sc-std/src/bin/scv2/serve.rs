@@ -1,5 +1,6 @@
 //! `scv2 serve`: the server of the protocol, with forgot-password behind it.
 
+mod metrics;
 mod options;
 
 use std::io::IsTerminal;
@@ -47,10 +48,13 @@ pub(crate) struct Running {
     listener: TcpListener,
     router: Router,
     server: ScServer<MemoryStore>,
+    figures: metrics::Figures,
 }
 
 /// Reads every file, makes every part, and binds the address.
 pub(crate) async fn start(args: Options) -> Result<Running, Failure> {
+    // First: the server registers its figures with the recorder that it finds.
+    let figures = metrics::Figures::install(args.metrics)?;
     let now = SystemClock::new().now();
     let keys = Arc::new(key_ring(&args, now)?);
     let server = server(&args, keys)?;
@@ -68,6 +72,7 @@ pub(crate) async fn start(args: Options) -> Result<Running, Failure> {
     let routes = ScRouter::new(server.clone())
         .sealed(ForgotPassword::PATH, ForgotPassword::NAME, endpoint.into_route())
         .exempt("/healthz", get(|| async { "ok\n" }));
+    let routes = figures.route(routes);
     for (path, kind) in routes.routes() {
         tracing::info!(path, ?kind, "route");
     }
@@ -76,15 +81,19 @@ pub(crate) async fn start(args: Options) -> Result<Running, Failure> {
         listener.map_err(|error| Failure::Usage(format!("cannot listen on {}: {error}", args.listen)))?;
     let address = listener.local_addr().map_err(|error| Failure::Usage(with_causes(&error)))?;
     let router = routes.into_router();
-    Ok(Running { address, worker, listener, router, server })
+    Ok(Running { address, worker, listener, router, server, figures })
 }
 
 impl Running {
     /// Serves until `stop` completes, then finishes what is under way, mails included.
     pub(crate) async fn serve(self, stop: impl Future<Output = ()>) -> Result<ResetStats, Failure> {
         let housekeeping = self.server.spawn_housekeeping();
+        let upkeep = self.figures.spawn_upkeep();
         let served = serve(self.listener, self.router, ServeOptions::default(), stop).await;
         housekeeping.abort();
+        if let Some(upkeep) = upkeep {
+            upkeep.abort();
+        }
         let mails = tokio::time::timeout(MAIL_DRAIN, self.worker.close()).await.unwrap_or_else(|_| {
             tracing::error!("reset mails that were still waiting are lost");
             ResetStats::default()
