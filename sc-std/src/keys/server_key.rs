@@ -163,3 +163,123 @@ pub(super) async fn unwrap_pair_remote(
     let (request, response) = join(ask(request), ask(response)).await;
     Ok(CandidateKeys::combine(rng, request?, response?))
 }
+
+#[cfg(test)]
+#[cfg(feature = "aws-lc-rs")]
+mod tests {
+    use std::sync::Mutex;
+
+    use sc_core::provider::KeyWrap;
+
+    use super::*;
+    use crate::keys::KeyRing;
+    use crate::provider::{AwsLcPrivateKey, AwsLcPublicKey};
+    use crate::rng::SystemSeeded;
+    use sc_core::id::UnixMillis;
+
+    /// A device that believes everything: it reduces a ciphertext before it decrypts, or has its own idea of it.
+    struct Gullible {
+        spki: Vec<u8>,
+        answers: fn(&[u8]) -> Result<UnwrappedKey, KeyUnavailable>,
+        asked: Arc<Mutex<usize>>,
+    }
+
+    impl RemoteKey for Gullible {
+        fn modulus_bits(&self) -> usize {
+            2048
+        }
+        fn spki_der(&self) -> &[u8] {
+            &self.spki
+        }
+        fn unwrap_key<'a>(&'a self, wrapped: &'a [u8]) -> UnwrapFuture<'a> {
+            *self.asked.lock().unwrap() += 1;
+            Box::pin(async move {
+                tokio::task::yield_now().await;
+                (self.answers)(wrapped)
+            })
+        }
+    }
+
+    fn ring(answers: fn(&[u8]) -> Result<UnwrappedKey, KeyUnavailable>) -> (KeyRing, Arc<Mutex<usize>>) {
+        let spki = AwsLcPrivateKey::generate(2048).unwrap().spki_der().to_vec();
+        let asked = Arc::new(Mutex::new(0));
+        let key = ServerKey::remote(Gullible { spki, answers, asked: Arc::clone(&asked) });
+        (KeyRing::from_keys(vec![key], UnixMillis(0)).unwrap(), asked)
+    }
+
+    fn first_byte(wrapped: &[u8]) -> UnwrappedKey {
+        UnwrappedKey::from_result(Some(&[wrapped[255]; 32]))
+    }
+
+    #[tokio::test]
+    async fn a_ciphertext_that_is_not_below_the_modulus_does_not_unwrap_whatever_the_device_says() {
+        let (ring, asked) = ring(|wrapped| Ok(first_byte(wrapped)));
+        let info = ring.published(UnixMillis(0)).unwrap();
+        let key = ring.find(info.key_id.as_str(), UnixMillis(0)).unwrap();
+        let (mut one, mut two) = (vec![0; 256], vec![0; 256]);
+        (one[255], two[255]) = (1, 2);
+        let big = vec![0xff; 256];
+        let long = [&[0][..], &one].concat();
+        for (request, response, right) in [
+            (&one, &two, true),
+            (&big, &two, false),
+            (&one, &big, false),
+            (&one, &one, false),
+            (&long, &two, false),
+        ] {
+            let keys = key.unwrap_pair_remote(&mut SystemSeeded, request, response).await.unwrap();
+            assert_eq!(keys.into_keys().is_ok(), right);
+        }
+        assert_eq!(*asked.lock().unwrap(), 10, "the device is asked all the same");
+    }
+
+    #[tokio::test]
+    async fn a_device_that_fails_for_one_key_is_asked_for_the_other_too() {
+        let unavailable = KeyUnavailable::new("as the test wants");
+        let (ring, asked) = ring(|wrapped| {
+            if wrapped[255] == 1 {
+                Err(KeyUnavailable::new("as the test wants"))
+            } else {
+                Ok(first_byte(wrapped))
+            }
+        });
+        let info = ring.published(UnixMillis(0)).unwrap();
+        let key = ring.find(info.key_id.as_str(), UnixMillis(0)).unwrap();
+        let (mut one, two) = (vec![0; 256], vec![0; 256]);
+        one[255] = 1;
+        for (request, response) in [(&one, &two), (&two, &one)] {
+            let keys = key.unwrap_pair_remote(&mut SystemSeeded, request, response).await;
+            assert_eq!(keys.err(), Some(unavailable));
+        }
+        assert_eq!(*asked.lock().unwrap(), 4);
+        assert_eq!(
+            unavailable.to_string(),
+            "the device of the private key is not available: as the test wants"
+        );
+    }
+
+    #[tokio::test]
+    async fn each_kind_of_key_has_its_own_way_to_be_asked() {
+        let local = AwsLcPrivateKey::generate(2048).unwrap();
+        let public = AwsLcPublicKey::from_spki(local.spki_der()).unwrap();
+        let wrap = |key: u8| {
+            let mut out = vec![0; 256];
+            public.wrap(&mut SystemSeeded, &[key; 32], &mut out).unwrap();
+            out
+        };
+        let (one, two) = (wrap(1), wrap(2));
+        let key_id = sc_core::id::KeyId::of_spki(local.spki_der());
+        let local = KeyRing::from_keys(vec![Box::new(local)], UnixMillis(0)).unwrap();
+        let local = local.find(key_id.as_str(), UnixMillis(0)).unwrap();
+        assert!(local.unwrap_pair(&mut SystemSeeded, &one, &two).is_some() && local.private_key().is_some());
+        assert!(local.unwrap_pair_remote(&mut SystemSeeded, &one, &two).await.is_err());
+
+        let (ring, _) = ring(|wrapped| Ok(first_byte(wrapped)));
+        let info = ring.published(UnixMillis(0)).unwrap();
+        let remote = ring.find(info.key_id.as_str(), UnixMillis(0)).unwrap();
+        assert!(
+            remote.unwrap_pair(&mut SystemSeeded, &one, &two).is_none() && remote.private_key().is_none()
+        );
+        assert_eq!(format!("{:?} {:?}", local.server_key(), remote.server_key()), "Local(..) Remote(..)");
+    }
+}
