@@ -35,7 +35,7 @@
 //! |---|---|
 //! | `server` | the tower layer, the session endpoints, the axum router, the serving loop |
 //! | `client` | the HTTP client: one shared session, renewal, recovery |
-//! | `keys` | a server's RSA keys: PEM files, the ring that rotates them |
+//! | `keys` | a server's RSA keys: PEM files, keys behind a KMS or an HSM, the ring that rotates them |
 //! | `store`, `admission`, [`rate_limit`] | sessions, IV claims and ledger; the queue for RSA; the limits |
 //! | `names` | paths and headers of the channel |
 //! | [`message`], `reset` | typed messages, forgot password first; tokens, accounts and mails behind it |
@@ -50,6 +50,7 @@
 //! | `axum` | yes | router, serving loop and the forgot-password endpoint for axum |
 //! | `rustcrypto` | no | the provider in pure Rust |
 //! | `client`, `reqwest` | no | the HTTP client, and its transport |
+//! | `metrics` | no | counters, gauges and histograms of a server, for any exporter |
 //! | `mail` | no | mails as files, built by lettre |
 //! | `cli` | no | the `scv2` program |
 //!

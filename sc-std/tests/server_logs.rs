@@ -38,7 +38,7 @@ impl Subscriber for Log {
         true
     }
     fn new_span(&self, span: &Attributes<'_>) -> Id {
-        let mut line = Line(String::new());
+        let mut line = Line(format!("span {} ", span.metadata().name()));
         span.record(&mut line);
         self.keep(line);
         Id::from_u64(1)
@@ -134,6 +134,20 @@ async fn nothing_private_reaches_a_log_in_a_whole_flow_and_its_failures() {
         private.push(token[..20].to_owned());
     }
     let log = log.0.lock().unwrap().clone();
+    for seen in [
+        "span scv2.request request_id=\"",
+        "kind=\"sealed\"",
+        "kind=\"inline\"",
+        "kind=\"session\"",
+        "kind=\"close\"",
+        "code=\"2000\"",
+        "code=\"SECURE_CHANNEL.REPLAYED\"",
+        "status=409",
+        "span scv2.store operation=\"claim_wrapped\"",
+        "run_us=",
+    ] {
+        assert!(log.contains(seen), "{seen}\n{log}");
+    }
     assert!(
         log.contains("refused") && log.contains("session created") && log.contains("session ended"),
         "{log}"
@@ -141,4 +155,43 @@ async fn nothing_private_reaches_a_log_in_a_whole_flow_and_its_failures() {
     for private in &private {
         assert!(!log.contains(private.as_str()), "{private}\n{log}");
     }
+}
+
+#[tokio::test]
+async fn each_request_has_one_span_with_a_uuid_a_kind_a_code_and_a_status() {
+    let log = Log::default();
+    let guard = tracing::subscriber::set_default(log.clone());
+    let world = World::new();
+    let uuid = "0b0e7a3c-1f3d-4b52-9a3e-0f5f0a8f1c11";
+    let peer = world.peer_in_session().await;
+    let headers = [HASH, ("x-sc-session-id", &*peer.session), ("x-request-id", uuid)];
+    assert_eq!(world.post(ECHO, &headers, peer.seal(b"x")).await.status, 200);
+    assert_eq!(world.post("/limited", &headers, peer.seal(b"x")).await.status, 429);
+    world.ask("GET", PUBLIC_KEY, &[("x-request-id", "sess_confidential")], vec![]).await;
+    world.ask("GET", CLOSE, &[], vec![]).await;
+    // The layer by itself answers the endpoints too.
+    let mut bare = world.clone();
+    bare.app = axum::Router::new().fallback(|| async { "bare" }).layer(world.server.layer());
+    bare.ask("GET", PUBLIC_KEY, &[], vec![]).await;
+    drop(guard);
+
+    let log = log.0.lock().unwrap().clone();
+    let spans: Vec<_> = log.split("span scv2.request request_id=\"").skip(1).collect();
+    assert_eq!(spans.len(), 6, "{log}");
+    let told = [
+        ("session", "2000", 200),
+        ("sealed", "2000", 200),
+        ("sealed", "REQUEST.RATE_LIMITED", 429),
+        ("public_key", "2000", 200),
+        ("close", "REQUEST.METHOD_NOT_ALLOWED", 405),
+        ("public_key", "2000", 200),
+    ];
+    for (span, (kind, code, status)) in spans.iter().zip(told) {
+        let (id, _) = span.split_once('"').unwrap();
+        assert!(id.len() == 36 && !id.contains('_'), "{span}");
+        for field in [format!("kind=\"{kind}\""), format!("code=\"{code}\""), format!("status={status}")] {
+            assert_eq!(span.matches(&field).count(), 1, "{field} in {span}");
+        }
+    }
+    assert!(spans[1].starts_with(uuid) && !log.contains("confidential"), "{log}");
 }

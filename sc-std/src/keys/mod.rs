@@ -5,6 +5,7 @@ pub mod ring;
 mod ring_key;
 #[cfg(feature = "rustcrypto")]
 mod rustcrypto;
+mod server_key;
 
 use rand_core::CryptoRng;
 use sc_core::provider::ProviderError;
@@ -15,13 +16,14 @@ pub use self::pem::{PemError, Pkcs8};
 pub use self::ring::{KeyRing, PublicKeyInfo, RingKey, max_overlap};
 #[cfg(feature = "rustcrypto")]
 pub use self::rustcrypto::RustCryptoPrivateKey;
+pub use self::server_key::{KeyUnavailable, RemoteKey, ServerKey, UnwrapFuture};
 #[cfg(feature = "aws-lc-rs")]
 use crate::provider::AwsLcPrivateKey;
 
-/// An RSA private key of a server, wherever it lives: in memory, in an HSM, in a KMS.
+/// An RSA private key of a server, in memory or behind a library that answers at once.
 ///
-/// The same contract as [`KeyUnwrap`](sc_core::provider::KeyUnwrap), as a trait object. An implementation that
-/// waits for a device is called from a thread that may wait.
+/// The same contract as [`KeyUnwrap`](sc_core::provider::KeyUnwrap), as a trait object, called from a thread that may
+/// be busy. A key behind a device or a service that is waited for is a [`RemoteKey`].
 pub trait PrivateKey: Send + Sync {
     /// Size of the modulus, in bits.
     fn modulus_bits(&self) -> usize;

@@ -7,7 +7,7 @@ use sc_core::id::{KeyId, UnixMillis};
 use sc_core::provider::ProviderError;
 
 pub use super::ring_key::{PublicKeyInfo, RingKey};
-use super::{KeyError, PrivateKey};
+use super::{KeyError, PrivateKey, ServerKey};
 
 /// Longest time that a key is accepted after its successor was published, in milliseconds: one hour.
 const HOUR_MS: u64 = 60 * 60 * 1000;
@@ -81,16 +81,18 @@ impl KeyRing {
 
     /// A ring of fixed keys that do not expire; the last one is the newest (PROTOCOL 10.16).
     ///
+    /// Takes boxes of [`PrivateKey`], and [`ServerKey`]s where some or all live behind a device.
+    ///
     /// # Errors
     /// - [`KeyError::Empty`] for no key, [`KeyError::Duplicate`] for the same key twice.
     /// - [`KeyError::NotRsa`] or [`KeyError::Bits`] for a key that the protocol does not take.
     ///
     /// # Security
     /// A fixed key outlives the process, so its ledger of wrapped keys must too (PROTOCOL 4.3).
-    pub fn from_keys(keys: Vec<Box<dyn PrivateKey>>, now: UnixMillis) -> Result<Self, KeyError> {
+    pub fn from_keys<K: Into<ServerKey>>(keys: Vec<K>, now: UnixMillis) -> Result<Self, KeyError> {
         let mut ring: Vec<Arc<RingKey>> = Vec::with_capacity(keys.len());
         for key in keys {
-            let key = RingKey::new(key, now, None, HOUR_MS)?;
+            let key = RingKey::new(key.into(), now, None, HOUR_MS)?;
             if ring.iter().any(|other| other.info().key_id == key.info().key_id) {
                 return Err(KeyError::Duplicate);
             }
@@ -187,12 +189,12 @@ impl KeyRing {
     /// [`KeyError::NotRsa`] or [`KeyError::Bits`] for a key that the protocol does not take.
     pub fn install(
         &self,
-        key: Box<dyn PrivateKey>,
+        key: impl Into<ServerKey>,
         created_at: UnixMillis,
         expires_at: Option<UnixMillis>,
         now: UnixMillis,
     ) -> Result<(), KeyError> {
-        let key = RingKey::new(key, created_at, expires_at, max_overlap(self.rotation_ms))?;
+        let key = RingKey::new(key.into(), created_at, expires_at, max_overlap(self.rotation_ms))?;
         self.insert(&self.lock(), Arc::new(key), now);
         Ok(())
     }
@@ -225,7 +227,7 @@ impl KeyRing {
     fn make(&self, writer: &MutexGuard<'_, ()>, now: UnixMillis) -> Result<Arc<RingKey>, KeyError> {
         let generate = self.generate.as_ref().ok_or(KeyError::Fixed)?;
         let overlap = max_overlap(self.rotation_ms);
-        let key = Arc::new(RingKey::new(generate()?, now, Some(self.expiry(now)), overlap)?);
+        let key = Arc::new(RingKey::new(generate()?.into(), now, Some(self.expiry(now)), overlap)?);
         self.insert(writer, Arc::clone(&key), now);
         Ok(key)
     }
@@ -324,7 +326,7 @@ mod tests {
 
     #[test]
     fn no_key_and_the_same_key_twice_are_refused() {
-        assert_eq!(KeyRing::from_keys(Vec::new(), at(0)).err(), Some(KeyError::Empty));
+        assert_eq!(KeyRing::from_keys(Vec::<ServerKey>::new(), at(0)).err(), Some(KeyError::Empty));
         let der = AwsLcPrivateKey::generate(2048).unwrap().to_pkcs8().unwrap();
         let copy = || -> Box<dyn PrivateKey> { Box::new(AwsLcPrivateKey::from_pkcs8(&der).unwrap()) };
         assert_eq!(KeyRing::from_keys(vec![copy(), copy()], at(0)).err(), Some(KeyError::Duplicate));

@@ -20,7 +20,6 @@ pub(crate) enum DerError {
 
 /// The modulus of an RSA public key.
 pub(crate) struct Modulus {
-    #[cfg(any(test, feature = "aws-lc-rs"))]
     bytes: Box<[u8]>,
     bits: usize,
 }
@@ -43,11 +42,7 @@ impl Modulus {
         if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
             return Err(DerError::Bits(bits));
         }
-        Ok(Self {
-            #[cfg(any(test, feature = "aws-lc-rs"))]
-            bytes: bytes.into(),
-            bits,
-        })
+        Ok(Self { bytes: bytes.into(), bits })
     }
 
     /// Its length, in bits.
@@ -58,7 +53,6 @@ impl Modulus {
     /// Whether a ciphertext is as long as the modulus and, as a number, below it (PROTOCOL 10.12).
     ///
     /// Big-endian strings of one length compare like numbers. Both are public, so time does not matter.
-    #[cfg(any(test, feature = "aws-lc-rs"))]
     pub(crate) fn admits(&self, ciphertext: &[u8]) -> bool {
         ciphertext.len() == self.bytes.len() && *ciphertext < *self.bytes
     }

@@ -6,7 +6,7 @@
 //! | `rustcrypto` | [`RustCrypto`] | clients that want pure Rust, targets without a C compiler |
 //!
 //! The features exclude nothing: a program may use both. An HSM or a KMS implements
-//! [`PrivateKey`](crate::keys::PrivateKey).
+//! [`RemoteKey`](crate::keys::RemoteKey), or [`PrivateKey`](crate::keys::PrivateKey) if it answers at once.
 
 #[cfg(feature = "aws-lc-rs")]
 mod aws_lc;

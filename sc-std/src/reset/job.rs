@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use super::{Language, ResetLink};
 use crate::message::Email;
 use crate::rate_limit::Limit;
+use crate::server::meter::{Count, reset_outcome};
 
 /// One request for a reset link.
 #[derive(Debug, Clone)]
@@ -109,17 +110,42 @@ pub struct ResetStats {
 }
 
 /// The same, while they are counted.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Counters {
-    pub(super) sent: AtomicU64,
-    pub(super) unknown: AtomicU64,
-    pub(super) limited: AtomicU64,
-    pub(super) failed: AtomicU64,
+    pub(super) sent: Tally,
+    pub(super) unknown: Tally,
+    pub(super) limited: Tally,
+    pub(super) failed: Tally,
+}
+
+/// One of them, for the worker's own statistics and for metrics.
+#[derive(Debug)]
+pub(super) struct Tally {
+    count: AtomicU64,
+    seen: Count,
+}
+
+impl Tally {
+    fn new(outcome: &'static str) -> Self {
+        Self { count: AtomicU64::new(0), seen: reset_outcome(outcome) }
+    }
+
+    pub(super) fn one(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.seen.one();
+    }
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        let [sent, unknown, limited, failed] = ["sent", "unknown", "limited", "failed"].map(Tally::new);
+        Self { sent, unknown, limited, failed }
+    }
 }
 
 impl Counters {
     pub(super) fn read(&self) -> ResetStats {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let read = |tally: &Tally| tally.count.load(Ordering::Relaxed);
         ResetStats {
             sent: read(&self.sent),
             unknown: read(&self.unknown),

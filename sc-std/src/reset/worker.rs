@@ -1,7 +1,6 @@
 //! The worker behind the answer: looks up, limits, makes the token and sends the mail (PROTOCOL 6).
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
@@ -183,7 +182,7 @@ impl<A: Accounts, M: Mailer, T: TokenStore, L: RateLimiter> Desk<A, M, T, L> {
                 &self.counters.failed
             }
         };
-        counter.fetch_add(1, Ordering::Relaxed);
+        counter.one();
     }
 
     async fn handle(&self, job: ResetJob) -> Outcome {
@@ -219,7 +218,7 @@ impl<A: Accounts, M: Mailer, T: TokenStore, L: RateLimiter> Desk<A, M, T, L> {
     fn note(&self, done: &Result<(), tokio::task::JoinError>) {
         if done.is_err() {
             tracing::error!("a password reset job panicked");
-            self.counters.failed.fetch_add(1, Ordering::Relaxed);
+            self.counters.failed.one();
         }
     }
 }

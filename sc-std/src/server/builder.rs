@@ -16,6 +16,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::keys::ring::KeyRing;
 use crate::rate_limit::Limit;
 use crate::server::headers::HeaderRules;
+use crate::server::meter::Meter;
 use crate::server::{Inner, ScServer};
 use crate::store::Store;
 
@@ -35,6 +36,7 @@ pub struct ScServerBuilder<S, A> {
     max_plaintext: usize,
     text_envelope: bool,
     body_timeout: Duration,
+    remote_key_timeout: Duration,
     aead: PhantomData<fn() -> A>,
 }
 
@@ -53,6 +55,7 @@ impl<S: Store, A> ScServerBuilder<S, A> {
             max_plaintext: DEFAULT_MAX_PLAINTEXT,
             text_envelope: false,
             body_timeout: Duration::from_secs(30),
+            remote_key_timeout: Duration::from_secs(5),
             aead: PhantomData,
         }
     }
@@ -72,6 +75,7 @@ impl<S: Store, A> ScServerBuilder<S, A> {
             max_plaintext: self.max_plaintext,
             text_envelope: self.text_envelope,
             body_timeout: self.body_timeout,
+            remote_key_timeout: self.remote_key_timeout,
             aead: PhantomData,
         }
     }
@@ -126,10 +130,20 @@ impl<S: Store, A> ScServerBuilder<S, A> {
         self
     }
 
-    /// Sets how many private RSA operations run at once, and how many wait. Default: one for each core, 256.
+    /// Sets how many set-ups have their private RSA operations running at once, and how many wait. Default: one for
+    /// each core, 256. For keys behind a device ([`RemoteKey`](crate::keys::RemoteKey)), whose set-ups wait more than
+    /// they compute, choose what the device bears.
     #[must_use]
     pub fn with_admission(mut self, parallel: NonZeroUsize, waiting: usize) -> Self {
         self.admission = Admission::new(parallel, waiting);
+        self
+    }
+
+    /// Sets how long a set-up may take from asking to the answers of a [`RemoteKey`](crate::keys::RemoteKey), the time in
+    /// the queue included; beyond it the client hears BUSY. Default: 5 seconds.
+    #[must_use]
+    pub const fn with_remote_key_timeout(mut self, timeout: Duration) -> Self {
+        self.remote_key_timeout = timeout;
         self
     }
 
@@ -170,14 +184,16 @@ impl<S: Store, A> ScServerBuilder<S, A> {
         self
     }
 
-    /// The server.
+    /// The server. Its figures go to the metrics recorder that is installed now (see [`meter`](crate::server::meter)).
     #[must_use]
     pub fn build(self) -> ScServer<S, A> {
+        let meter = Meter::new();
         let inner = Inner {
             rules: self.rules,
             headers: self.headers,
             keys: self.keys,
-            admission: self.admission,
+            admission: self.admission.with_meter(meter.queue.clone()),
+            meter,
             set_ups: self.store.limiter("set-up", self.set_up_limit),
             clock: self.clock,
             session_ttl_ms: self.session_ttl_ms,
@@ -187,6 +203,7 @@ impl<S: Store, A> ScServerBuilder<S, A> {
             max_plaintext: self.max_plaintext,
             text_envelope: self.text_envelope,
             body_timeout: self.body_timeout,
+            remote_key_timeout: self.remote_key_timeout,
             large_bodies: Semaphore::new(MAX_LARGE_BODIES),
         };
         ScServer { inner: Arc::new(inner), aead: PhantomData }

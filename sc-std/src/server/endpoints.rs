@@ -41,6 +41,15 @@ impl Endpoint {
         }
     }
 
+    /// Its name in spans.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::PublicKey => "public_key",
+            Self::Session => "session",
+            Self::Close => "close",
+        }
+    }
+
     /// The methods that the endpoint takes, as `Allow` names them.
     pub(crate) const fn allowed(self) -> &'static str {
         match self {
@@ -93,19 +102,16 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
         let key = self.find_key(setup.key_id().as_str())?;
         let wrapped = setup.wrapped(key.info().bits)?;
         self.spend_set_up(address).await?;
-        if self.inner.store.knows_wrapped(&key.info().key_id, &wrapped.hashes()).await? {
+        if self.knows_wrapped(key.info(), &wrapped.hashes()).await? {
             return Err(Refusal::ExchangeRepeated(SetupWay::Endpoint).into());
         }
         let keys = self.unwrap(&key, wrapped.request(), wrapped.response()).await?;
         let unclaimed = setup.accept(wrapped, keys, client)?;
-        let verdict = self
-            .inner
-            .store
-            .claim_wrapped(&key.info().key_id, unclaimed.hashes(), key.info().expires_at)
-            .await?;
+        let verdict = self.claim_wrapped(key.info(), unclaimed.hashes()).await?;
         let session = unclaimed.settle(verdict, self.grant())?;
         let answer = session.answer(self.inner.idle_timeout);
         self.create(session, key.info().key_id.as_str()).await?;
+        self.inner.meter.created_by_endpoint.one();
         Ok(json(StatusCode::OK, &Answer::success(self.now().0, answer)))
     }
 
@@ -120,7 +126,8 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
             }
         };
         if let Some(id) = id.to_str().ok().and_then(|text| SessionId::parse(text).ok()) {
-            self.inner.store.close(&id).await?;
+            self.end(&id).await?;
+            self.inner.meter.closed_by_client.one();
             tracing::debug!(session = ?id, "session closed");
         }
         Ok(json(StatusCode::OK, &Answer::success(self.now().0, serde_json::json!({ "closed": true }))))

@@ -12,11 +12,13 @@
 //! | `headers` | the headers of a request, checked in order |
 //! | `body` | a body read once, capped, in a buffer that is wiped |
 //! | `open` | from a sealed body to a plaintext and a responder |
+//! | `unwrap` | private RSA operations behind admission, here or over a wire |
 //! | `endpoints` | public key, session, close |
 //! | `layer`, `service` | the tower middleware |
 //! | `router` | routes as sealed or plain, for axum |
 //! | `serve` | the serving loop, for axum |
 //! | `reject` | every answer that is not sealed |
+//! | `meter`, `span` | figures for the operator, and a tracing span for each request |
 
 mod body;
 mod builder;
@@ -25,6 +27,7 @@ mod endpoints;
 mod forgot_password;
 mod headers;
 mod layer;
+pub mod meter;
 mod open;
 mod reject;
 #[cfg(feature = "axum")]
@@ -32,6 +35,8 @@ mod router;
 #[cfg(feature = "axum")]
 pub mod serve;
 mod service;
+mod span;
+mod unwrap;
 
 use std::marker::PhantomData;
 use std::net::IpAddr;
@@ -61,6 +66,7 @@ use crate::provider::DefaultAead;
 use crate::rate_limit::{LimitKey, RateLimiter};
 use crate::store::{Store, StoreError};
 use headers::HeaderRules;
+use meter::{Meter, StoreCall};
 
 /// How often a server looks for keys and sessions that are over. A revocation reaches every server of a store within
 /// 5 seconds (PROTOCOL 10.2): this, and time for the store to answer.
@@ -81,6 +87,7 @@ struct Inner<S: Store> {
     keys: Arc<KeyRing>,
     store: S,
     admission: Admission,
+    meter: Meter,
     set_ups: S::Limiter,
     clock: Arc<dyn Clock>,
     session_ttl_ms: u64,
@@ -89,6 +96,7 @@ struct Inner<S: Store> {
     max_plaintext: usize,
     text_envelope: bool,
     body_timeout: Duration,
+    remote_key_timeout: Duration,
     large_bodies: Semaphore,
 }
 
@@ -162,12 +170,33 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
             // A new RSA key takes a while: not on a thread that serves.
             let keys = Arc::clone(&self.inner.keys);
             match tokio::task::spawn_blocking(move || keys.rotate_if_due(now)).await {
-                Ok(Ok(rotated)) => tracing::info!(rotated, "RSA key rotation"),
-                Ok(Err(error)) => tracing::error!(%error, "RSA key rotation failed"),
-                Err(error) => tracing::error!(%error, "RSA key rotation failed"),
+                Ok(Ok(rotated)) => {
+                    self.inner.meter.rotated.one();
+                    tracing::info!(rotated, "RSA key rotation");
+                }
+                Ok(Err(error)) => self.rotation_failed(&error),
+                Err(error) => self.rotation_failed(&error),
             }
         }
         self.inner.store.purge(now).await;
+        self.inner.meter.live(&self.inner.store);
+        let published = self.inner.keys.published(now);
+        self.inner.meter.key_age(published.map_or(0, |info| now.0.saturating_sub(info.created_at.0)));
+    }
+
+    fn rotation_failed(&self, error: &dyn std::error::Error) {
+        self.inner.meter.rotation_failed.one();
+        tracing::error!(error = %error, "RSA key rotation failed");
+    }
+
+    /// Asks the store, in a span of its own, and notes what the operator should see of it.
+    async fn ask_store<T>(
+        &self,
+        call: StoreCall,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let span = tracing::trace_span!("scv2.store", operation = call.name());
+        tracing::Instrument::instrument(self.inner.meter.store(call, work), span).await
     }
 
     /// A layer that protects everything behind it, but for the session endpoints, which it answers itself.

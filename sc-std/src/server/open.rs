@@ -5,23 +5,25 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use http::HeaderMap;
 use sc_core::envelope::MessageType;
+use sc_core::exchange::WrappedKeyHash;
 use sc_core::id::{ClientHash, MessageName, SessionId, UnixMillis};
 use sc_core::limits::TAIL_ROOM;
 use sc_core::provider::Aead;
-use sc_core::secret::CandidateKeys;
+use sc_core::replay::LedgerVerdict;
 use sc_core::server::{
     Grant, InlineSetup, NewSession, Received, Refusal, RequestHead, Responder, SessionMessage, SetupWay,
 };
 use sc_core::text::{self, TextEnvelope};
 use zeroize::Zeroizing;
 
-use crate::keys::ring::RingKey;
+use crate::keys::ring::{PublicKeyInfo, RingKey};
 use crate::names::{SESSION_ID, VERSION};
 use crate::rng::SystemSeeded;
 use crate::server::headers::{single, text as header_text};
+use crate::server::meter::StoreCall;
 use crate::server::reject::Reject;
 use crate::server::{ScServer, body};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// A request that has opened.
 pub(crate) struct OpenedRequest<'n, A> {
@@ -79,17 +81,22 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
         name: MessageName<'n>,
     ) -> Result<(usize, Responder<'n, A>), Reject> {
         let id = *message.session_id();
-        let record = self.inner.store.find(&id, self.now()).await?;
+        let store = &self.inner.store;
+        let record = self.ask_store(StoreCall::Find, store.find(&id, self.now())).await?;
         let unclaimed = message.open::<A>(record.as_ref(), client, self.now(), name)?;
-        let verdict = self.inner.store.claim(&id, unclaimed.claim(), self.now()).await?;
+        let claim = store.claim(&id, unclaimed.claim(), self.now());
+        let verdict = self.ask_store(StoreCall::Claim, claim).await?;
         let verdict = verdict.ok_or(Refusal::SessionUnknown)?;
         match unclaimed.settle(verdict) {
             Ok(opened) => Ok((opened.plaintext.len(), opened.responder)),
             Err(refusal) => {
                 if refusal.ends_session() {
                     tracing::warn!(session = ?id, cause = %refusal, "session ended");
-                    if let Err(error) = self.inner.store.close(&id).await {
-                        tracing::error!(session = ?id, %error, "the session could not be ended");
+                    match self.end(&id).await {
+                        Ok(()) => self.inner.meter.closed_at_limit.one(),
+                        Err(error) => {
+                            tracing::error!(session = ?id, %error, "the session could not be ended");
+                        }
                     }
                 }
                 Err(refusal.into())
@@ -107,39 +114,51 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
         let key = self.find_key(setup.key_id())?;
         self.spend_set_up(address).await?;
         let wrapped = setup.wrapped(key.info().bits)?;
-        if self.inner.store.knows_wrapped(&key.info().key_id, &wrapped.hashes()).await? {
+        if self.knows_wrapped(key.info(), &wrapped.hashes()).await? {
             return Err(Refusal::ExchangeRepeated(SetupWay::Inline).into());
         }
         let keys = self.unwrap(&key, wrapped.request(), wrapped.response()).await?;
         let unclaimed = setup.open::<A>(keys, client, name)?;
-        let verdict = self
-            .inner
-            .store
-            .claim_wrapped(&key.info().key_id, unclaimed.hashes(), key.info().expires_at)
-            .await?;
+        let verdict = self.claim_wrapped(key.info(), unclaimed.hashes()).await?;
         let (session, opened) = unclaimed.settle(verdict, self.grant())?;
         let created = Created { expires_at: session.record.expires_at() };
         let (len, responder) = (opened.plaintext.len(), opened.responder);
         self.create(session, key.info().key_id.as_str()).await?;
+        self.inner.meter.created_inline.one();
         Ok((len, responder, created))
+    }
+
+    /// Whether either wrapped key was accepted before.
+    pub(crate) async fn knows_wrapped(
+        &self,
+        key: &PublicKeyInfo,
+        hashes: &[WrappedKeyHash; 2],
+    ) -> Result<bool, StoreError> {
+        let look = self.inner.store.knows_wrapped(&key.key_id, hashes);
+        self.ask_store(StoreCall::KnowsWrapped, look).await
+    }
+
+    /// Claims both wrapped keys in the ledger of their RSA key.
+    pub(crate) async fn claim_wrapped(
+        &self,
+        key: &PublicKeyInfo,
+        hashes: &[WrappedKeyHash; 2],
+    ) -> Result<LedgerVerdict, StoreError> {
+        let claim = self.inner.store.claim_wrapped(&key.key_id, hashes, key.expires_at);
+        self.ask_store(StoreCall::ClaimWrapped, claim).await
+    }
+
+    /// Ends a session.
+    pub(crate) async fn end(&self, id: &SessionId) -> Result<(), StoreError> {
+        let result = self.ask_store(StoreCall::Close, self.inner.store.close(id)).await;
+        self.inner.meter.live(&self.inner.store);
+        result
     }
 
     /// The RSA key of that name, if it is accepted now.
     pub(crate) fn find_key(&self, key_id: &str) -> Result<std::sync::Arc<RingKey>, Reject> {
         let key = self.inner.keys.find(key_id, self.now());
         key.ok_or_else(|| Refusal::KeyUnknown.into())
-    }
-
-    /// Two private operations on a blocking thread, once admission lets them.
-    pub(crate) async fn unwrap(
-        &self,
-        key: &std::sync::Arc<RingKey>,
-        request: &[u8],
-        response: &[u8],
-    ) -> Result<CandidateKeys, Reject> {
-        let (key, request, response) = (std::sync::Arc::clone(key), request.to_vec(), response.to_vec());
-        let job = move || key.unwrap_pair(&mut SystemSeeded, &request, &response);
-        Ok(self.inner.admission.run(job).await?)
     }
 
     pub(crate) fn grant(&self) -> Grant {
@@ -153,11 +172,12 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
     /// and then ends its sessions, so a set-up under way meanwhile must look again once its session is there.
     pub(crate) async fn create(&self, session: NewSession, key_id: &str) -> Result<(), Reject> {
         let id = session.id;
-        self.inner.store.create(session, self.now()).await?;
+        self.ask_store(StoreCall::Create, self.inner.store.create(session, self.now())).await?;
         if let Err(gone) = self.find_key(key_id) {
-            self.inner.store.close(&id).await?;
+            self.end(&id).await?;
             return Err(gone);
         }
+        self.inner.meter.live(&self.inner.store);
         tracing::debug!(session = ?id, "session created");
         Ok(())
     }

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::admission::Busy;
 use crate::rate_limit::LimitRefusal;
+use crate::server::span::Outcome;
 use crate::store::StoreError;
 
 /// The content type of every body, sealed or not (PROTOCOL 5).
@@ -80,6 +81,7 @@ impl Reject {
         let status = StatusCode::from_u16(self.code.http_status());
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = json(status, &Answer::error(now.0, self.code, message));
+        response.extensions_mut().insert(Outcome(self.code));
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -12,13 +12,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any};
 use sc_core::code::Code;
 use sc_core::provider::Aead;
+use tracing::Instrument;
 
 use crate::names::{CLOSE_PATH, PUBLIC_KEY_PATH, REQUEST_ID, SESSION_PATH};
 use crate::provider::DefaultAead;
 use crate::server::endpoints::Endpoint;
 use crate::server::headers::request_id;
 use crate::server::reject::NO_STORE;
-use crate::server::{Reject, ScServer};
+use crate::server::{Reject, ScServer, span};
 use crate::store::Store;
 
 /// How a route is reached.
@@ -78,7 +79,15 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScRouter<S, A> {
             let server = server.clone();
             let handler = move |request: Request| {
                 let server = server.clone();
-                async move { server.endpoint::<_, axum::body::Body>(endpoint, request).await }
+                let span = span::of_request(&request_id(request.headers()));
+                span::is(&span, endpoint.name());
+                let known = span.clone();
+                let answer = async move {
+                    let response = server.endpoint::<_, axum::body::Body>(endpoint, request).await;
+                    span::ended(&known, &response);
+                    response
+                };
+                answer.instrument(span)
             };
             router = router.route(path, any(handler));
             listed.push((path.to_owned(), RouteKind::Channel));

@@ -21,6 +21,7 @@ use sc_core::provider::Aead;
 use sc_core::server::Refusal;
 use sc_core::text;
 use tower_service::Service;
+use tracing::{Instrument, Span};
 use zeroize::Zeroizing;
 
 use crate::names::{EXPIRES_AT, IDLE_TIMEOUT, REQUEST_ID, SESSION_ID, VERSION};
@@ -30,7 +31,8 @@ use crate::server::headers::{request_id, single};
 use crate::server::layer::{LayerRules, Treatment};
 use crate::server::open::{Created, OpenedRequest};
 use crate::server::reject::{JSON, NO_STORE, Reject};
-use crate::server::{Channel, ScServer, body};
+use crate::server::span::Outcome;
+use crate::server::{Channel, ScServer, body, span};
 use crate::store::Store;
 
 /// What [`ScLayer`](crate::server::ScLayer) makes of a service.
@@ -82,15 +84,19 @@ where
         let waiting = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, waiting);
         let (server, rules) = (self.server.clone(), Arc::clone(&self.rules));
-        Box::pin(async move {
-            let id = request_id(request.headers());
-            // The handler sees the id that the answer carries.
-            let mut request = request;
-            request.headers_mut().insert(REQUEST_ID, id.clone());
-            let mut response = respond(&mut inner, &server, &rules, request).await?;
+        let id = request_id(request.headers());
+        // The handler sees the id that the answer carries.
+        let mut request = request;
+        request.headers_mut().insert(REQUEST_ID, id.clone());
+        let span = span::of_request(&id);
+        let known = span.clone();
+        let answer = async move {
+            let mut response = respond(&mut inner, &server, &rules, request, &known).await?;
             response.headers_mut().insert(REQUEST_ID, id);
+            span::ended(&known, &response);
             Ok(response)
-        })
+        };
+        Box::pin(answer.instrument(span))
     }
 }
 
@@ -100,6 +106,7 @@ async fn respond<T, S, A, ReqBody, ResBody>(
     server: &ScServer<S, A>,
     rules: &LayerRules,
     request: Request<ReqBody>,
+    span: &Span,
 ) -> Result<Response<ResBody>, T::Error>
 where
     T: Service<Request<ReqBody>, Response = Response<ResBody>>,
@@ -110,18 +117,25 @@ where
 {
     let path = original_path(&request).to_owned();
     if let Some(endpoint) = Endpoint::of(&path).filter(|_| rules.endpoints) {
+        span::is(span, endpoint.name());
         return Ok(server.endpoint(endpoint, request).await);
     }
     let (mut parts, sealed) = request.into_parts();
     if rules.treatment(&parts) == Treatment::Passed {
+        span::is(span, "passed");
         return inner.call(Request::from_parts(parts, sealed)).await;
     }
     let name = rules.name.as_deref().unwrap_or(&path);
     let (opened, channel) = match receive(server, &parts, sealed, name).await {
         Ok(received) => received,
-        Err(reject) => return Ok(server.refuse(&reject)),
+        Err(reject) => {
+            span::is(span, "sealed");
+            return Ok(server.refuse(&reject));
+        }
     };
     let OpenedRequest { plaintext, responder, created, as_text } = opened;
+    span::is(span, if created.is_some() { "inline" } else { "sealed" });
+    server.inner.meter.opened.one();
     let session = channel.session;
     to_plain(&mut parts, plaintext.len());
     parts.extensions.insert(channel);
@@ -133,6 +147,10 @@ where
     if responder.seal_in_place(&mut SystemSeeded, &mut frame).is_err() {
         // Never plaintext: a provider that cannot seal leaves nothing to send.
         return Ok(server.refuse(&Reject::new(Code::InternalError)));
+    }
+    server.inner.meter.sealed.one();
+    if let Some(Outcome(code)) = head.extensions.get() {
+        server.inner.meter.refused(*code);
     }
     let bytes = if as_text { to_text(&frame) } else { body::into_bytes(frame) };
     let mut response = Response::from_parts(head, ResBody::from(bytes));
@@ -319,7 +337,8 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
 
     /// A plain refusal.
     pub(crate) fn refuse<R: From<Bytes>>(&self, reject: &Reject) -> Response<R> {
-        let cause = reject.refusal().map(ToString::to_string);
+        self.inner.meter.refused(reject.code());
+        let cause = reject.refusal().map(tracing::field::display);
         tracing::debug!(code = %reject.code(), cause, "refused");
         reject.to_response(self.now())
     }

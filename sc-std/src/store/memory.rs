@@ -236,6 +236,10 @@ impl Store for MemoryStore {
         Some(u32::try_from(self.options.idle_ms / 1000).unwrap_or(u32::MAX))
     }
 
+    fn live_sessions(&self) -> Option<u64> {
+        u64::try_from(self.sessions()).ok()
+    }
+
     async fn purge(&self, now: UnixMillis) {
         Self::purge(self, now);
     }

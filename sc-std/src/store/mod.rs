@@ -112,6 +112,11 @@ pub trait Store: Send + Sync + 'static {
         None
     }
 
+    /// Sessions that live now, where the store can tell without looking for long; for metrics. `None`: it cannot.
+    fn live_sessions(&self) -> Option<u64> {
+        None
+    }
+
     /// Destroys what is over, where no database does that by itself. A server calls it every few seconds.
     fn purge(&self, now: UnixMillis) -> impl Future<Output = ()> + Send {
         let _ = now;

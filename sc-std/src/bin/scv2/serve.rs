@@ -1,5 +1,6 @@
 //! `scv2 serve`: the server of the protocol, with forgot-password behind it.
 
+mod metrics;
 mod options;
 mod store;
 
@@ -50,22 +51,25 @@ pub(crate) struct Running {
     router: Router,
     /// Starts to rotate keys and to end what is over.
     housekeeping: Box<dyn FnOnce() -> JoinHandle<()> + Send>,
+    figures: metrics::Figures,
 }
 
 /// Reads every file, makes every part, and binds the address.
 pub(crate) async fn start(args: Options) -> Result<Running, Failure> {
+    // First: the server registers its figures with the recorder that it finds.
+    let figures = metrics::Figures::install(args.metrics)?;
     match store::redis_url(&args)? {
         None => {
             let (store, email_key) = store::memory(&args)?;
             let tokens = ResetTokens::new(LINK_TTL_MS, MAX_TOKENS);
             let keys = store::key_ring(&args, &store, false).await?;
-            assemble(args, store, keys, tokens, email_key).await
+            assemble(args, store, keys, tokens, email_key, figures).await
         }
         Some(url) => {
             let store = store::redis(&args, &url).await?;
             let (tokens, email_key) = (store.tokens(LINK_TTL_MS, MAX_TOKENS), store.email_hash_key());
             let keys = store::key_ring(&args, &store, true).await?;
-            assemble(args, store, keys, tokens, email_key).await
+            assemble(args, store, keys, tokens, email_key, figures).await
         }
     }
 }
@@ -76,6 +80,7 @@ async fn assemble<S: Store, T: TokenStore>(
     keys: KeyRing,
     tokens: T,
     email_key: EmailHashKey,
+    figures: metrics::Figures,
 ) -> Result<Running, Failure> {
     let server = server(&args, Arc::new(keys), store);
     let store = server.store();
@@ -89,6 +94,7 @@ async fn assemble<S: Store, T: TokenStore>(
     let routes = ScRouter::new(server.clone())
         .sealed(ForgotPassword::PATH, ForgotPassword::NAME, endpoint.into_route())
         .exempt("/healthz", get(|| async { "ok\n" }));
+    let routes = figures.route(routes);
     for (path, kind) in routes.routes() {
         tracing::info!(path, ?kind, "route");
     }
@@ -98,15 +104,19 @@ async fn assemble<S: Store, T: TokenStore>(
     let address = listener.local_addr().map_err(|error| Failure::Usage(with_causes(&error)))?;
     let router = routes.into_router();
     let housekeeping = Box::new(move || server.spawn_housekeeping());
-    Ok(Running { address, worker, listener, router, housekeeping })
+    Ok(Running { address, worker, listener, router, housekeeping, figures })
 }
 
 impl Running {
     /// Serves until `stop` completes, then finishes what is under way, mails included.
     pub(crate) async fn serve(self, stop: impl Future<Output = ()>) -> Result<ResetStats, Failure> {
         let housekeeping = (self.housekeeping)();
+        let upkeep = self.figures.spawn_upkeep();
         let served = serve(self.listener, self.router, ServeOptions::default(), stop).await;
         housekeeping.abort();
+        if let Some(upkeep) = upkeep {
+            upkeep.abort();
+        }
         let mails = tokio::time::timeout(MAIL_DRAIN, self.worker.close()).await.unwrap_or_else(|_| {
             tracing::error!("reset mails that were still waiting are lost");
             ResetStats::default()

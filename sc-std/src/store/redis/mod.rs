@@ -28,6 +28,7 @@ mod url;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use sc_core::exchange::WrappedKeyHash;
@@ -112,6 +113,8 @@ struct Inner {
     scripts: Scripts,
     /// RSA keys whose sessions have ended, as last seen.
     revoked: ArcSwap<HashSet<KeyId>>,
+    /// Live sessions of all servers, as last counted; more than there can be before the first count.
+    live: AtomicU64,
     /// Who this server is when it asks for the right to rotate.
     name: String,
 }
@@ -172,6 +175,7 @@ impl RedisStore {
             waiting_claims: options.waiting_claims,
             scripts: Scripts::new(),
             revoked: ArcSwap::default(),
+            live: AtomicU64::new(u64::MAX),
             name: SessionId::draw(&mut crate::rng::SystemSeeded).to_text().to_string(),
             layout,
         };
@@ -273,6 +277,11 @@ impl Store for RedisStore {
 
     fn idle_timeout(&self) -> Option<u32> {
         Some(u32::try_from(self.inner.bounds.idle_ms / 1000).unwrap_or(u32::MAX))
+    }
+
+    /// Those of all servers together, as this one last counted them.
+    fn live_sessions(&self) -> Option<u64> {
+        Some(self.inner.live.load(Ordering::Relaxed)).filter(|live| *live != u64::MAX)
     }
 
     async fn purge(&self, now: UnixMillis) {

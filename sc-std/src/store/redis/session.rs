@@ -1,5 +1,7 @@
 //! Sessions and the IVs they have opened, in Redis.
 
+use std::sync::atomic::Ordering;
+
 use redis::Value;
 use sc_core::id::{KeyId, SessionId, UnixMillis};
 use sc_core::limits::MAX_MESSAGES_PER_SESSION;
@@ -124,6 +126,7 @@ impl Inner {
                 redis::from_redis_value(answer).map_err(|_| StoreError::Unavailable)?;
             live = live.saturating_add(left);
         }
+        self.live.store(live, Ordering::Relaxed);
         Ok(live)
     }
 

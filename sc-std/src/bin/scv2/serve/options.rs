@@ -111,6 +111,9 @@ pub(crate) struct Options {
     /// How logs are written to standard error.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
+    /// Shows the server's figures as Prometheus text at GET /metrics.
+    #[arg(long)]
+    pub(crate) metrics: bool,
 }
 
 /// What a server says of the bound profile.
