@@ -15,11 +15,14 @@ mod mail;
 #[cfg(feature = "mail")]
 mod outbox;
 mod token;
+mod words;
 mod worker;
+
+pub use crate::language::Language;
 
 pub use self::accounts::{Account, AccountId, Accounts, AccountsError, KnownAddresses, UsersError};
 pub use self::job::{EnqueueError, ResetConfig, ResetJob, ResetStats};
-pub use self::mail::{Language, LinkError, Mail, MailError, Mailer, ResetLink, reset_mail};
+pub use self::mail::{LinkError, Mail, MailError, Mailer, ResetLink, reset_mail};
 #[cfg(feature = "mail")]
 pub use self::outbox::{Outbox, render};
 pub use self::token::{ResetToken, ResetTokens, TokensFull};

@@ -9,14 +9,16 @@ use axum::Extension;
 use axum::Json;
 use axum::body::Bytes;
 use axum::http::HeaderMap;
-use axum::http::header::ACCEPT_LANGUAGE;
+use axum::http::header::CONTENT_LANGUAGE;
+use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, post};
 use sc_core::document::Answer;
 
 use crate::clock::{Clock, SystemClock};
+use crate::language::Language;
 use crate::message::{EmailHashKey, ForgotPassword, ForgotPasswordAnswer};
 use crate::rate_limit::{Limit, LimitKey, SlidingWindow};
-use crate::reset::{Language, ResetJob, ResetQueue};
+use crate::reset::{ResetJob, ResetQueue};
 use crate::server::{Channel, Reject};
 
 /// Most keys that each limit counts at once.
@@ -60,7 +62,11 @@ impl ForgotPasswordEndpoint {
         let endpoint = Arc::new(self);
         post(move |Extension(channel): Extension<Channel>, headers: HeaderMap, body: Bytes| {
             let endpoint = Arc::clone(&endpoint);
-            async move { endpoint.answer(&channel, &headers, &body).map(Json) }
+            let language = Language::of_headers(&headers);
+            async move {
+                let answer = endpoint.answer(&channel, language, &body);
+                answer.map(|answer| ([(CONTENT_LANGUAGE, language.tag())], Json(answer)).into_response())
+            }
         })
     }
 
@@ -68,7 +74,7 @@ impl ForgotPasswordEndpoint {
     fn answer(
         &self,
         channel: &Channel,
-        headers: &HeaderMap,
+        language: Language,
         body: &[u8],
     ) -> Result<Answer<'static, ForgotPasswordAnswer>, Reject> {
         let request = ForgotPassword::parse(body).map_err(|error| Reject::invalid(error.property()))?;
@@ -79,9 +85,8 @@ impl ForgotPasswordEndpoint {
         let email = LimitKey::of_hash(*self.email_key.hash(&request.email).as_bytes());
         SlidingWindow::check_and_claim((&self.by_address, &address), (&self.by_email, &email), now)
             .map_err(|retry| Reject::rate_limited(retry.seconds()))?;
-        let language = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or("en");
-        place.send(ResetJob { email: request.email, language: Language::negotiate(language) });
-        Ok(Answer::success(now.0, ForgotPasswordAnswer::default()))
+        place.send(ResetJob { email: request.email, language });
+        Ok(Answer::success(now.0, ForgotPasswordAnswer::new(language)))
     }
 }
 

@@ -15,8 +15,9 @@
 //! | `endpoints` | public key, session, close |
 //! | `layer`, `service` | the tower middleware |
 //! | `router` | routes as sealed or plain, for axum |
+//! | `sealed` | what handlers take and return, for axum |
 //! | `serve` | the serving loop, for axum |
-//! | `reject` | every answer that is not sealed |
+//! | `reject`, `localize` | every error answer; a handler's own in the request's language |
 
 mod body;
 mod builder;
@@ -25,10 +26,13 @@ mod endpoints;
 mod forgot_password;
 mod headers;
 mod layer;
+mod localize;
 mod open;
 mod reject;
 #[cfg(feature = "axum")]
 mod router;
+#[cfg(feature = "axum")]
+mod sealed;
 #[cfg(feature = "axum")]
 pub mod serve;
 mod service;
@@ -52,6 +56,8 @@ pub use layer::ScLayer;
 pub use reject::Reject;
 #[cfg(feature = "axum")]
 pub use router::{RouteKind, ScRouter};
+#[cfg(feature = "axum")]
+pub use sealed::Sealed;
 pub use service::ScService;
 
 use crate::admission::Admission;
@@ -185,7 +191,8 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
     }
 }
 
-/// What a handler behind the layer may know of its request; found in the request's extensions.
+/// What a handler behind the layer may know of its request; found in the request's extensions, and an extractor of axum.
+/// Nobody but the layer can make one.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Channel {
