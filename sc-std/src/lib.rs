@@ -50,7 +50,7 @@
 //! | `axum` | yes | router, extractors, serving loop and the forgot-password endpoint for axum |
 //! | `rustcrypto` | no | the provider in pure Rust |
 //! | `client`, `reqwest` | no | the HTTP client, and its transport |
-//! | `mail` | no | mails as files, built by lettre |
+//! | `mail`, `smtp` | no | mails as files, built by lettre; mails to a mail server, with TLS by rustls |
 //! | `cli` | no | the `scv2` program |
 //!
 //! # Security notes

@@ -87,9 +87,15 @@ pub enum MailError {
     /// The mail could not be handed over.
     #[error("the mail could not be handed over")]
     Delivery,
+    /// The mail server refused the mail, its sender or its recipient for good.
+    #[error("the mail server refused the mail")]
+    Refused,
+    /// The mail server took too long.
+    #[error("the mail server took too long")]
+    TimedOut,
 }
 
-/// Sends mails: an SMTP client, an API, the [`Outbox`](crate::reset::Outbox).
+/// Sends mails: an SMTP client, an API, the [`Outbox`](crate::reset::Outbox), [`Smtp`](crate::reset::Smtp).
 pub trait Mailer: Send + Sync + 'static {
     /// Hands one mail over. Called after the answer, so its time shows nowhere.
     fn send(&self, mail: Mail) -> impl Future<Output = Result<(), MailError>> + Send;

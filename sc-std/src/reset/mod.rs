@@ -14,6 +14,10 @@ mod job;
 mod mail;
 #[cfg(feature = "mail")]
 mod outbox;
+#[cfg(feature = "smtp")]
+mod smtp;
+#[cfg(feature = "smtp")]
+mod smtp_url;
 mod token;
 mod words;
 mod worker;
@@ -25,5 +29,9 @@ pub use self::job::{EnqueueError, ResetConfig, ResetJob, ResetStats};
 pub use self::mail::{LinkError, Mail, MailError, Mailer, ResetLink, reset_mail};
 #[cfg(feature = "mail")]
 pub use self::outbox::{Outbox, render};
+#[cfg(feature = "smtp")]
+pub use self::smtp::Smtp;
+#[cfg(feature = "smtp")]
+pub use self::smtp_url::SmtpUrlError;
 pub use self::token::{ResetToken, ResetTokens, TokensFull};
 pub use self::worker::{Place, ResetQueue, ResetWorker};

@@ -1,5 +1,6 @@
 //! `scv2 serve`: the server of the protocol, with forgot-password behind it.
 
+mod mailer;
 mod options;
 
 use std::io::IsTerminal;
@@ -14,7 +15,7 @@ use sc_core::server::BoundPolicy;
 use sc_std::clock::{Clock, SystemClock};
 use sc_std::keys::{KeyRing, Pkcs8};
 use sc_std::message::{EmailHashKey, ForgotPassword, Message};
-use sc_std::reset::{KnownAddresses, Outbox, ResetConfig, ResetLink, ResetStats, ResetTokens, ResetWorker};
+use sc_std::reset::{KnownAddresses, ResetConfig, ResetLink, ResetStats, ResetTokens, ResetWorker};
 use sc_std::rng::SystemSeeded;
 use sc_std::server::serve::{ServeOptions, serve};
 use sc_std::server::{ForgotPasswordEndpoint, ScRouter, ScServer};
@@ -157,8 +158,6 @@ fn server(args: &Options, keys: Arc<KeyRing>) -> Result<ScServer<MemoryStore>, F
     Ok(builder.build())
 }
 
-/// The sender of reset mails.
-const FROM: &str = "Password reset <no-reply@localhost>";
 /// How long a reset link works, in milliseconds: half an hour.
 const LINK_TTL_MS: u64 = 30 * 60 * 1000;
 /// Reset tokens that wait for their users, at most.
@@ -170,21 +169,12 @@ fn worker(args: &Options) -> Result<ResetWorker, Failure> {
             .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?,
         None => KnownAddresses::parse("").map_err(|error| Failure::Usage(with_causes(&error)))?,
     };
-    let outbox = match &args.outbox {
-        Some(folder) => Outbox::create(folder, FROM)
-            .map_err(|error| Failure::Usage(format!("{}: {error}", folder.display())))?,
-        None => {
-            let outbox =
-                Outbox::temporary(FROM).map_err(|error| Failure::Usage(format!("outbox: {error}")))?;
-            anstream::eprintln!("scv2: mails are written to {}", outbox.folder().display());
-            outbox
-        }
-    };
+    let mailer = args.mail.mailer()?;
     let link =
         ResetLink::parse(&args.reset_url).map_err(|error| Failure::Usage(format!("--reset-url: {error}")))?;
     let tokens = Arc::new(ResetTokens::new(LINK_TTL_MS, MAX_TOKENS));
     let clock = Arc::new(SystemClock::new());
-    Ok(ResetWorker::spawn(ResetConfig::new(link), accounts, outbox, tokens, clock))
+    Ok(ResetWorker::spawn(ResetConfig::new(link), accounts, mailer, tokens, clock))
 }
 
 /// Logs go to standard error; `RUST_LOG` chooses, warnings by default.
