@@ -3,7 +3,78 @@
 
 mod cli_support;
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
 use cli_support::scv2;
+
+/// A server that is ended with the test.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Takes one mail, and gives it back without its envelope.
+fn take_mail(stream: TcpStream) -> std::io::Result<String> {
+    let mut writer = stream.try_clone()?;
+    let mut lines = BufReader::new(stream).lines();
+    writer.write_all(b"220 sink\r\n")?;
+    while let Some(line) = lines.next().transpose()? {
+        if line != "DATA" {
+            writer.write_all(b"250 fine\r\n")?;
+            continue;
+        }
+        writer.write_all(b"354 go on\r\n")?;
+        let mut mail = String::new();
+        while let Some(line) = lines.next().transpose()?.filter(|line| line != ".") {
+            mail.push_str(&line);
+            mail.push('\n');
+        }
+        writer.write_all(b"250 taken\r\n")?;
+        return Ok(mail);
+    }
+    Err(std::io::ErrorKind::UnexpectedEof.into())
+}
+
+#[test]
+fn a_reset_mail_goes_from_the_server_to_the_mail_server() {
+    let sink = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("smtp://{}", sink.local_addr().unwrap());
+    let (sender, mails) = mpsc::channel();
+    std::thread::spawn(move || {
+        let (stream, _) = sink.accept().unwrap();
+        let _ = sender.send(take_mail(stream));
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let users = folder.path().join("users");
+    std::fs::write(&users, "user@example.com\n").unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_scv2"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--smtp", &url, "--mail-from", "Me <me@example.com>"])
+        .arg("--users")
+        .arg(&users)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut server = Server(child);
+    let mut first = String::new();
+    BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    let base = first.trim().strip_prefix("listening on ").unwrap();
+    let ran = scv2(&["forgot-password", "--base-url", base, "--email", "User@example.com"], b"");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let mail = mails.recv_timeout(Duration::from_secs(30)).unwrap().unwrap();
+    for part in
+        ["From: Me <me@example.com>", "To: user@example.com", "https://localhost/reset-password?token="]
+    {
+        assert!(mail.contains(part), "{part}\n{mail}");
+    }
+}
 
 /// Starts a server that must not come up.
 fn refused(arguments: &[&str]) -> String {
