@@ -37,7 +37,7 @@
 //! | `client` | the HTTP client: one shared session, renewal, recovery |
 //! | `keys` | a server's RSA keys: PEM files, keys behind a KMS or an HSM, the ring that rotates them |
 //! | `store`, `admission`, [`rate_limit`] | sessions, IV claims and ledger; the queue for RSA; the limits |
-//! | `names` | paths and headers of the channel |
+//! | `names`, [`language`] | paths and headers of the channel; the languages of answers and mails |
 //! | [`message`], `reset` | typed messages, forgot password first; tokens, accounts and mails behind it |
 //! | [`provider`], [`rng`], [`clock`] | the cryptographic libraries, randomness, time |
 //!
@@ -47,11 +47,12 @@
 //! |---|---|---|
 //! | `aws-lc-rs` | yes | the provider on AWS-LC, for servers |
 //! | `server` | yes | key ring, stores, admission, limits, the tower layer, password reset |
-//! | `axum` | yes | router, serving loop and the forgot-password endpoint for axum |
+//! | `axum` | yes | router, extractors, serving loop and the forgot-password endpoint for axum |
 //! | `rustcrypto` | no | the provider in pure Rust |
 //! | `client`, `reqwest` | no | the HTTP client, and its transport |
+//! | `mail`, `smtp` | no | mails as files, built by lettre; mails to a mail server, with TLS by rustls |
 //! | `metrics` | no | counters, gauges and histograms of a server, for any exporter |
-//! | `mail` | no | mails as files, built by lettre |
+//! | `redis` | no | the store of a fleet |
 //! | `cli` | no | the `scv2` program |
 //!
 //! # Security notes
@@ -68,6 +69,7 @@ pub mod clock;
 mod keyed_hash;
 #[cfg(feature = "server")]
 pub mod keys;
+pub mod language;
 pub mod message;
 #[cfg(any(feature = "client", feature = "server"))]
 pub mod names;

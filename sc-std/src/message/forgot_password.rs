@@ -4,6 +4,7 @@ use sc_core::retry::Repeatable;
 use serde::{Deserialize, Serialize};
 
 use super::{Email, Message, ValidationError, strict};
+use crate::language::Language;
 
 /// Asks for a reset link to be sent to an address.
 ///
@@ -39,18 +40,25 @@ impl ForgotPassword {
 pub struct ForgotPasswordAnswer {
     /// Always true.
     pub success: bool,
-    /// A constant text.
+    /// A constant text in the request's language.
     pub message: String,
 }
 
 impl ForgotPasswordAnswer {
-    /// The text of the answer.
+    /// The text of the answer in English.
     pub const MESSAGE: &'static str = "If the email exists, a reset link will be sent";
+
+    /// The answer in a language.
+    #[must_use]
+    pub fn new(language: Language) -> Self {
+        Self { success: true, message: language.reset_link_will_be_sent().to_owned() }
+    }
 }
 
 impl Default for ForgotPasswordAnswer {
+    /// The answer in English.
     fn default() -> Self {
-        Self { success: true, message: Self::MESSAGE.to_owned() }
+        Self::new(Language::En)
     }
 }
 

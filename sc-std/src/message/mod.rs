@@ -3,6 +3,7 @@
 mod email;
 mod forgot_password;
 pub mod strict;
+mod strict_json;
 
 use sc_core::retry::Repeatable;
 use serde::Serialize;
@@ -32,7 +33,8 @@ pub use forgot_password::{ForgotPassword, ForgotPasswordAnswer};
 ///     type Answer = Changed;
 /// }
 /// ```
-/// A server reads such a body with [`strict::strings`]: what serde derives is laxer than PROTOCOL 6.
+/// A server reads such a body with [`strict::json`] or [`strict::strings`]: what serde derives is laxer than PROTOCOL 6.
+/// An axum handler takes a `Sealed<ChangeNickname>`.
 pub trait Message: Serialize {
     /// The registered name, which the bound profile authenticates: 1 to 255 visible ASCII characters.
     const NAME: &'static str;

@@ -1,4 +1,5 @@
-//! A strict reader of message bodies: one flat JSON object of strings, exactly the properties that are asked for.
+//! Strict readers of message bodies: one flat JSON object of strings, exactly the properties that are asked for; and,
+//! by [`json`], any type that serde reads.
 
 use std::fmt;
 
@@ -7,6 +8,7 @@ use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor
 use zeroize::Zeroizing;
 
 use super::ValidationError;
+pub use super::strict_json::json;
 
 /// Longest name of an unknown property that an error repeats, in bytes.
 const MAX_SHOWN_NAME: usize = 32;

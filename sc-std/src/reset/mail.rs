@@ -6,85 +6,9 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::ResetToken;
+use super::words::{Words, minutes};
+use crate::language::Language;
 use crate::message::Email;
-
-/// The languages of the service (PROTOCOL 5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Language {
-    /// English, the default.
-    #[default]
-    En,
-    /// Chinese, simplified.
-    Zh,
-    /// Chinese, traditional.
-    ZhHant,
-    /// Japanese.
-    Ja,
-    /// Vietnamese.
-    Vi,
-}
-
-impl Language {
-    /// The language tag (RFC 5646).
-    #[must_use]
-    pub const fn tag(self) -> &'static str {
-        match self {
-            Self::En => "en",
-            Self::Zh => "zh",
-            Self::ZhHant => "zh-Hant",
-            Self::Ja => "ja",
-            Self::Vi => "vi",
-        }
-    }
-
-    /// The language that suits an `Accept-Language` best, by its weights (RFC 9110, section 12.5.4). English if none
-    /// does, for `*`, and for a value that breaks the form (PROTOCOL 5).
-    #[must_use]
-    pub fn negotiate(accept_language: &str) -> Self {
-        let mut best = (0, Self::En);
-        for range in accept_language.split(',') {
-            let mut parts = range.split(';').map(str::trim);
-            let (tag, weight) = (parts.next().unwrap_or_default(), parts.next());
-            let Some(weight) = weight.map_or(Some(1000), weight_of) else { return Self::En };
-            match Self::of_tag(tag) {
-                Some(language) if weight > best.0 => best = (weight, language),
-                _ => {}
-            }
-        }
-        best.1
-    }
-
-    /// The language of one tag: zh-TW, zh-HK and zh-Hant are traditional, any other zh simplified (PROTOCOL 5).
-    fn of_tag(tag: &str) -> Option<Self> {
-        let tag = tag.to_ascii_lowercase();
-        let mut subtags = tag.split('-');
-        match subtags.next()? {
-            "en" => Some(Self::En),
-            "ja" => Some(Self::Ja),
-            "vi" => Some(Self::Vi),
-            "zh" if subtags.any(|subtag| matches!(subtag, "hant" | "tw" | "hk")) => Some(Self::ZhHant),
-            "zh" => Some(Self::Zh),
-            _ => None,
-        }
-    }
-}
-
-/// A weight like `q=0.8`, in thousandths.
-fn weight_of(parameter: &str) -> Option<u32> {
-    let value = parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q="))?;
-    let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
-    let whole = match whole {
-        "0" => 0,
-        "1" => 1000,
-        _ => return None,
-    };
-    if fraction.len() > 3 || !fraction.bytes().all(|digit| digit.is_ascii_digit()) {
-        return None;
-    }
-    let thousandths: u32 = format!("{fraction:0<3}").parse().ok()?;
-    Some(whole + thousandths).filter(|weight| *weight <= 1000)
-}
 
 /// Text that cannot be the base of a reset link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -163,41 +87,34 @@ pub enum MailError {
     /// The mail could not be handed over.
     #[error("the mail could not be handed over")]
     Delivery,
+    /// The mail server refused the mail, its sender or its recipient for good.
+    #[error("the mail server refused the mail")]
+    Refused,
+    /// The mail server took too long.
+    #[error("the mail server took too long")]
+    TimedOut,
 }
 
-/// Sends mails: an SMTP client, an API, the [`Outbox`](crate::reset::Outbox).
+/// Sends mails: an SMTP client, an API, the [`Outbox`](crate::reset::Outbox), [`Smtp`](crate::reset::Smtp).
 pub trait Mailer: Send + Sync + 'static {
     /// Hands one mail over. Called after the answer, so its time shows nowhere.
     fn send(&self, mail: Mail) -> impl Future<Output = Result<(), MailError>> + Send;
 }
 
-/// Writes the mail with a reset link that is valid for `valid_ms` milliseconds.
-///
-/// The words are English in every language for now; `language` chooses among them once there are more.
+/// Writes the mail with a reset link that is valid for `valid_ms` milliseconds, in a language.
 #[must_use]
 pub fn reset_mail(to: Email, link: &str, valid_ms: u64, language: Language) -> Mail {
-    let minutes = (valid_ms / 60_000).max(1);
-    let valid = if minutes == 1 { "1 minute".to_owned() } else { format!("{minutes} minutes") };
-    // Short lines but for the link, so that the text travels as it is.
-    let text = format!(
-        "Hello,\n\nsomebody asked for a new password for your account. To choose one,\nopen this link within \
-         {valid}; it works once:\n\n{link}\n\nIf it was not you, there is nothing to do: your password stays\nas \
-         it is.\n"
-    );
+    let Words { subject, greeting, request: [before, after], otherwise } = Words::of(language);
+    let valid = minutes(valid_ms, language);
+    let text = format!("{greeting}\n\n{before}{valid}{after}\n\n{link}\n\n{otherwise}\n");
     let href = Zeroizing::new(escape(link));
     let html = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<body>\n<p>Hello,</p>\n<p>somebody asked for a new password for your \
-         account. To choose one, open this link within {valid}; it works once:</p>\n<p><a href=\"{0}\">{0}</a></p>\n\
-         <p>If it was not you, there is nothing to do: your password stays as it is.</p>\n</body>\n</html>\n",
-        *href
+        "<!doctype html>\n<html lang=\"{language}\">\n<head><meta charset=\"utf-8\"><title>{subject}</title></head>\n\
+         <body>\n<p>{greeting}</p>\n<p>{before}{valid}{after}</p>\n<p><a href=\"{href}\">{href}</a></p>\n\
+         <p>{otherwise}</p>\n</body>\n</html>\n",
+        href = *href
     );
-    Mail {
-        to,
-        subject: "Choose a new password",
-        text: Zeroizing::new(text),
-        html: Zeroizing::new(html),
-        language,
-    }
+    Mail { to, subject, text: Zeroizing::new(text), html: Zeroizing::new(html), language }
 }
 
 /// Escapes what means something in HTML text and attributes.
@@ -220,27 +137,6 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::rng::SystemSeeded;
-
-    #[test]
-    fn the_language_with_the_greatest_weight_wins_and_english_is_the_default() {
-        for (said, expected) in [
-            ("ja", Language::Ja),
-            ("fr, vi;q=0.5, ja;q=0.8", Language::Ja),
-            ("zh-TW", Language::ZhHant),
-            ("zh-HK,en;q=0.9", Language::ZhHant),
-            ("ZH-Hant-MO", Language::ZhHant),
-            ("zh-CN", Language::Zh),
-            ("en;q=0.1, vi;q=0.1", Language::En),
-            ("vi;q=0", Language::En),
-            ("*", Language::En),
-            ("", Language::En),
-            ("ja;q=2", Language::En),
-            ("ja;level=1", Language::En),
-            ("fr", Language::En),
-        ] {
-            assert_eq!(Language::negotiate(said), expected, "{said}");
-        }
-    }
 
     #[test]
     fn only_web_addresses_without_a_user_are_taken() {
@@ -270,13 +166,29 @@ mod tests {
     #[test]
     fn the_words_hold_the_link_and_the_time_in_both_forms() {
         let link = "https://example.com/?a='1'&token=x";
-        let mail = reset_mail(Email::parse("a@b").unwrap(), link, 900_000, Language::Vi);
+        let mail = reset_mail(Email::parse("a@b").unwrap(), link, 900_000, Language::En);
         assert!(mail.text.contains(link) && mail.text.contains("within 15 minutes"));
         let escaped = "https://example.com/?a=&#39;1&#39;&amp;token=x";
         assert!(mail.html.contains(&format!("<a href=\"{escaped}\">{escaped}</a>")));
         assert!(mail.html.contains("within 15 minutes"));
         let short = reset_mail(Email::parse("a@b").unwrap(), link, 5_000, Language::En);
         assert!(short.text.contains("within 1 minute;"));
+    }
+
+    #[test]
+    fn every_language_says_the_same_facts_in_both_forms() {
+        let link = "https://example.com/?token=x";
+        let mut subjects = std::collections::HashSet::new();
+        for language in Language::ALL {
+            let mail = reset_mail(Email::parse("a@b").unwrap(), link, 900_000, *language);
+            assert!(subjects.insert(mail.subject), "{language}");
+            let valid = minutes(900_000, *language);
+            for form in [&mail.text, &mail.html] {
+                assert!(form.contains(link) && form.contains(&valid), "{language}");
+                assert!(form.contains(Words::of(*language).otherwise), "{language}");
+            }
+            assert!(mail.html.contains(&format!("<html lang=\"{language}\">")));
+        }
     }
 
     #[test]

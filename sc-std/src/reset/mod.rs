@@ -14,13 +14,24 @@ mod job;
 mod mail;
 #[cfg(feature = "mail")]
 mod outbox;
+#[cfg(feature = "smtp")]
+mod smtp;
+#[cfg(feature = "smtp")]
+mod smtp_url;
 mod token;
+mod words;
 mod worker;
+
+pub use crate::language::Language;
 
 pub use self::accounts::{Account, AccountId, Accounts, AccountsError, KnownAddresses, UsersError};
 pub use self::job::{EnqueueError, ResetConfig, ResetJob, ResetStats};
-pub use self::mail::{Language, LinkError, Mail, MailError, Mailer, ResetLink, reset_mail};
+pub use self::mail::{LinkError, Mail, MailError, Mailer, ResetLink, reset_mail};
 #[cfg(feature = "mail")]
 pub use self::outbox::{Outbox, render};
+#[cfg(feature = "smtp")]
+pub use self::smtp::Smtp;
+#[cfg(feature = "smtp")]
+pub use self::smtp_url::SmtpUrlError;
 pub use self::token::{ResetToken, ResetTokens, TokenError, TokenStore, TokensFull};
 pub use self::worker::{Place, ResetQueue, ResetWorker};

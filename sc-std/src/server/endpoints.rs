@@ -121,9 +121,7 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
         let id = match (new, old) {
             (Some(new), Some(old)) if new != old => return Err(Reject::invalid("header X-SC-Session-Id")),
             (Some(id), _) | (None, Some(id)) => id,
-            (None, None) => {
-                return Err(Reject::with_message(Code::ValidationFailed, "Session ID header is required"));
-            }
+            (None, None) => return Err(Reject::session_id_required()),
         };
         if let Some(id) = id.to_str().ok().and_then(|text| SessionId::parse(text).ok()) {
             self.end(&id).await?;

@@ -9,14 +9,16 @@ use axum::Extension;
 use axum::Json;
 use axum::body::Bytes;
 use axum::http::HeaderMap;
-use axum::http::header::ACCEPT_LANGUAGE;
+use axum::http::header::CONTENT_LANGUAGE;
+use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, post};
 use sc_core::document::Answer;
 
 use crate::clock::{Clock, SystemClock};
+use crate::language::Language;
 use crate::message::{EmailHashKey, ForgotPassword, ForgotPasswordAnswer};
 use crate::rate_limit::{Limit, LimitKey, RateLimiter, SlidingWindow, check_and_claim};
-use crate::reset::{Language, ResetJob, ResetQueue};
+use crate::reset::{ResetJob, ResetQueue};
 use crate::server::{Channel, Reject};
 
 /// The endpoint: its limits, and the queue behind it. `L` keeps the limits, for a fleet those of its store.
@@ -54,7 +56,11 @@ impl<L: RateLimiter> ForgotPasswordEndpoint<L> {
         let endpoint = Arc::new(self);
         post(move |Extension(channel): Extension<Channel>, headers: HeaderMap, body: Bytes| {
             let endpoint = Arc::clone(&endpoint);
-            async move { endpoint.answer(&channel, &headers, &body).await.map(Json) }
+            let language = Language::of_headers(&headers);
+            async move {
+                let answer = endpoint.answer(&channel, language, &body).await;
+                answer.map(|answer| ([(CONTENT_LANGUAGE, language.tag())], Json(answer)).into_response())
+            }
         })
     }
 
@@ -62,7 +68,7 @@ impl<L: RateLimiter> ForgotPasswordEndpoint<L> {
     async fn answer(
         &self,
         channel: &Channel,
-        headers: &HeaderMap,
+        language: Language,
         body: &[u8],
     ) -> Result<Answer<'static, ForgotPasswordAnswer>, Reject> {
         let request = ForgotPassword::parse(body).map_err(|error| Reject::invalid(error.property()))?;
@@ -72,9 +78,8 @@ impl<L: RateLimiter> ForgotPasswordEndpoint<L> {
         let address = LimitKey::of_address(channel.client_address);
         let email = LimitKey::of_hash(*self.email_key.hash(&request.email).as_bytes());
         check_and_claim((&self.by_address, &address), (&self.by_email, &email), now).await?;
-        let language = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or("en");
-        place.send(ResetJob { email: request.email, language: Language::negotiate(language) });
-        Ok(Answer::success(now.0, ForgotPasswordAnswer::default()))
+        place.send(ResetJob { email: request.email, language });
+        Ok(Answer::success(now.0, ForgotPasswordAnswer::new(language)))
     }
 }
 

@@ -16,8 +16,9 @@
 //! | `endpoints` | public key, session, close |
 //! | `layer`, `service` | the tower middleware |
 //! | `router` | routes as sealed or plain, for axum |
+//! | `sealed` | what handlers take and return, for axum |
 //! | `serve` | the serving loop, for axum |
-//! | `reject` | every answer that is not sealed |
+//! | `reject`, `localize` | every error answer; a handler's own in the request's language |
 //! | `meter`, `span` | figures for the operator, and a tracing span for each request |
 
 mod body;
@@ -27,11 +28,14 @@ mod endpoints;
 mod forgot_password;
 mod headers;
 mod layer;
+mod localize;
 pub mod meter;
 mod open;
 mod reject;
 #[cfg(feature = "axum")]
 mod router;
+#[cfg(feature = "axum")]
+mod sealed;
 #[cfg(feature = "axum")]
 pub mod serve;
 mod service;
@@ -57,6 +61,8 @@ pub use layer::ScLayer;
 pub use reject::Reject;
 #[cfg(feature = "axum")]
 pub use router::{RouteKind, ScRouter};
+#[cfg(feature = "axum")]
+pub use sealed::Sealed;
 pub use service::ScService;
 
 use crate::admission::Admission;
@@ -216,7 +222,8 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
     }
 }
 
-/// What a handler behind the layer may know of its request; found in the request's extensions.
+/// What a handler behind the layer may know of its request; found in the request's extensions, and an extractor of axum.
+/// Nobody but the layer can make one.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Channel {

@@ -6,6 +6,7 @@
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::CACHE_CONTROL;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -14,12 +15,16 @@ use sc_core::code::Code;
 use sc_core::provider::Aead;
 use tracing::Instrument;
 
+use crate::clock::{Clock, SystemClock};
+use crate::language::Language;
+use crate::message::Message;
 use crate::names::{CLOSE_PATH, PUBLIC_KEY_PATH, REQUEST_ID, SESSION_PATH};
 use crate::provider::DefaultAead;
 use crate::server::endpoints::Endpoint;
 use crate::server::headers::request_id;
+use crate::server::localize::finish_plain;
 use crate::server::reject::NO_STORE;
-use crate::server::{Reject, ScServer, span};
+use crate::server::{Reject, ScServer, localize, span};
 use crate::store::Store;
 
 /// How a route is reached.
@@ -109,6 +114,15 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScRouter<S, A> {
         self
     }
 
+    /// Adds a message: a route that is reached only through the channel, under the message's own path and name.
+    ///
+    /// # Examples
+    /// See `examples/change_password.rs`.
+    #[must_use]
+    pub fn message<M: Message>(self, methods: MethodRouter) -> Self {
+        self.sealed(M::PATH, M::NAME, methods)
+    }
+
     /// Adds a route in the clear, on purpose.
     #[must_use]
     pub fn plain(mut self, path: &str, methods: MethodRouter) -> Self {
@@ -136,21 +150,30 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScRouter<S, A> {
         let Self { server, router, .. } = self;
         let (missing, method) = (server.clone(), server.clone());
         router
-            .fallback(move || async move { refuse(&missing, Code::NotFound) })
-            .method_not_allowed_fallback(move || async move { refuse(&method, Code::MethodNotAllowed) })
-            .layer(from_fn_with_state((), echo_request_id))
+            .fallback(move |headers: HeaderMap| async move { refuse(&missing, &headers, Code::NotFound) })
+            .method_not_allowed_fallback(move |headers: HeaderMap| async move {
+                refuse(&method, &headers, Code::MethodNotAllowed)
+            })
+            .layer(from_fn_with_state((), finish))
     }
 }
 
-fn refuse<S: Store, A: Aead + Send + Sync + 'static>(server: &ScServer<S, A>, code: Code) -> Response {
-    server.refuse::<axum::body::Body>(&Reject::new(code))
+fn refuse<S: Store, A: Aead + Send + Sync + 'static>(
+    server: &ScServer<S, A>,
+    headers: &HeaderMap,
+    code: Code,
+) -> Response {
+    server.refuse::<axum::body::Body>(&Reject::new(code), Language::of_headers(headers))
 }
 
-/// `X-Request-Id` is echoed everywhere (PROTOCOL 10.16), and handlers see the same one.
-async fn echo_request_id(State(()): State<()>, mut request: Request, next: Next) -> Response {
+/// What holds for every answer: `X-Request-Id` is echoed (PROTOCOL 10.16), and handlers see the same one; a [`Reject`]
+/// of a plain route is in the request's language.
+async fn finish(State(()): State<()>, mut request: Request, next: Next) -> Response {
+    let language = Language::of_headers(request.headers());
     let id = request_id(request.headers());
     request.headers_mut().insert(REQUEST_ID, id.clone());
-    let mut response = next.run(request).await;
+    let response = next.run(request).await;
+    let mut response = finish_plain(response, language, || SystemClock::new().now()).await;
     response.headers_mut().insert(REQUEST_ID, id);
     // Nothing but what says so itself is kept on the way (PROTOCOL 10.9).
     response.headers_mut().entry(CACHE_CONTROL).or_insert(NO_STORE);
@@ -164,8 +187,8 @@ impl<S: Store, A> std::fmt::Debug for ScRouter<S, A> {
 }
 
 impl IntoResponse for Reject {
+    /// In English; a layer or router of this crate around the handler puts it in the request's language.
     fn into_response(self) -> Response {
-        use crate::clock::{Clock, SystemClock};
-        self.to_response(SystemClock::new().now())
+        localize::first(self, SystemClock::new().now())
     }
 }

@@ -24,11 +24,13 @@ use tower_service::Service;
 use tracing::{Instrument, Span};
 use zeroize::Zeroizing;
 
+use crate::language::Language;
 use crate::names::{EXPIRES_AT, IDLE_TIMEOUT, REQUEST_ID, SESSION_ID, VERSION};
 use crate::rng::SystemSeeded;
 use crate::server::endpoints::{Endpoint, MAX_SET_UP_BODY};
 use crate::server::headers::{request_id, single};
 use crate::server::layer::{LayerRules, Treatment};
+use crate::server::localize::{OnlySealed, finish_plain, localize};
 use crate::server::open::{Created, OpenedRequest};
 use crate::server::reject::{JSON, NO_STORE, Reject};
 use crate::server::span::Outcome;
@@ -120,17 +122,19 @@ where
         span::is(span, endpoint.name());
         return Ok(server.endpoint(endpoint, request).await);
     }
+    let language = Language::of_headers(request.headers());
     let (mut parts, sealed) = request.into_parts();
     if rules.treatment(&parts) == Treatment::Passed {
         span::is(span, "passed");
-        return inner.call(Request::from_parts(parts, sealed)).await;
+        let answer = inner.call(Request::from_parts(parts, sealed)).await?;
+        return Ok(finish_plain(answer, language, || server.now()).await);
     }
     let name = rules.name.as_deref().unwrap_or(&path);
     let (opened, channel) = match receive(server, &parts, sealed, name).await {
         Ok(received) => received,
         Err(reject) => {
             span::is(span, "sealed");
-            return Ok(server.refuse(&reject));
+            return Ok(server.refuse(&reject, language));
         }
     };
     let OpenedRequest { plaintext, responder, created, as_text } = opened;
@@ -140,13 +144,13 @@ where
     to_plain(&mut parts, plaintext.len());
     parts.extensions.insert(channel);
     let request = Request::from_parts(parts, ReqBody::from(plaintext));
-    let (head, mut frame) = match handle(inner, request, server.inner.max_plaintext).await {
+    let (head, mut frame) = match handle(inner, request, language, server.inner.max_plaintext).await {
         Ok(answer) => answer,
-        Err(reject) => (empty_head(&reject), error_frame(server, &reject).await),
+        Err(reject) => error_frame(server, &reject, language).await,
     };
     if responder.seal_in_place(&mut SystemSeeded, &mut frame).is_err() {
         // Never plaintext: a provider that cannot seal leaves nothing to send.
-        return Ok(server.refuse(&Reject::new(Code::InternalError)));
+        return Ok(server.refuse(&Reject::new(Code::InternalError), language));
     }
     server.inner.meter.sealed.one();
     if let Some(Outcome(code)) = head.extensions.get() {
@@ -163,16 +167,17 @@ where
 async fn handle<T, ReqBody, ResBody>(
     inner: &mut T,
     request: Request<ReqBody>,
+    language: Language,
     max_plaintext: usize,
 ) -> Result<(http::response::Parts, Zeroizing<Vec<u8>>), Reject>
 where
     T: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    ResBody: Body,
+    ResBody: Body + From<Bytes>,
 {
     let internal = || Reject::new(Code::InternalError);
     let answer = async {
         let answer = inner.call(request).await.map_err(|_| "the handler's service failed")?;
-        let (head, answer) = answer.into_parts();
+        let (head, answer) = localize(answer, language).await.into_parts();
         if head.status.is_informational() {
             // What follows it would not be read as an answer.
             return Err("the handler answered with an informational status");
@@ -252,6 +257,7 @@ fn seal_head<S: Store, A, B>(
     if matches!(response.status().as_u16(), 204 | 205 | 304) {
         *response.status_mut() = StatusCode::OK;
     }
+    response.extensions_mut().remove::<OnlySealed>();
     let headers = response.headers_mut();
     // What tells about the plaintext, or holds for it only.
     for name in [CONTENT_LENGTH, TRANSFER_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, ETAG, LAST_MODIFIED] {
@@ -274,20 +280,15 @@ fn seal_head<S: Store, A, B>(
     }
 }
 
-/// The head of an error answer, without its body.
-fn empty_head(reject: &Reject) -> http::response::Parts {
-    let (head, _) = reject.to_response::<Bytes>(sc_core::id::UnixMillis(0)).into_parts();
-    head
-}
-
-/// An error answer in a frame to be sealed.
+/// An error answer: its head, and its body in a frame to be sealed.
 async fn error_frame<S: Store, A: Aead + Send + Sync + 'static>(
     server: &ScServer<S, A>,
     reject: &Reject,
-) -> Zeroizing<Vec<u8>> {
-    let body = reject.to_response::<Bytes>(server.now()).into_body();
+    language: Language,
+) -> (http::response::Parts, Zeroizing<Vec<u8>>) {
+    let (head, body) = reject.to_response::<Bytes>(server.now(), language).into_parts();
     let body = http_body_util::Full::new(body);
-    body::read_frame(body, usize::MAX).await.unwrap_or_default()
+    (head, body::read_frame(body, usize::MAX).await.unwrap_or_default())
 }
 
 /// The text form of a sealed envelope.
@@ -306,8 +307,9 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
         request: Request<B>,
     ) -> Response<R> {
         let (parts, sent) = request.into_parts();
+        let language = Language::of_headers(&parts.headers);
         if !endpoint.takes(&parts.method) {
-            let mut refused = self.refuse::<R>(&Reject::new(Code::MethodNotAllowed));
+            let mut refused = self.refuse::<R>(&Reject::new(Code::MethodNotAllowed), language);
             refused.headers_mut().insert(ALLOW, HeaderValue::from_static(endpoint.allowed()));
             return refused;
         }
@@ -331,15 +333,15 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
         };
         match answer.await {
             Ok(response) => response,
-            Err(reject) => self.refuse(&reject),
+            Err(reject) => self.refuse(&reject, language),
         }
     }
 
     /// A plain refusal.
-    pub(crate) fn refuse<R: From<Bytes>>(&self, reject: &Reject) -> Response<R> {
+    pub(crate) fn refuse<R: From<Bytes>>(&self, reject: &Reject, language: Language) -> Response<R> {
         self.inner.meter.refused(reject.code());
         let cause = reject.refusal().map(tracing::field::display);
         tracing::debug!(code = %reject.code(), cause, "refused");
-        reject.to_response(self.now())
+        reject.to_response(self.now(), language)
     }
 }

@@ -1,5 +1,6 @@
 //! `scv2 serve`: the server of the protocol, with forgot-password behind it.
 
+mod mailer;
 mod metrics;
 mod options;
 mod store;
@@ -17,7 +18,7 @@ use sc_std::keys::KeyRing;
 use sc_std::message::{EmailHashKey, ForgotPassword, Message};
 use sc_std::rate_limit::RateLimiter;
 use sc_std::reset::{
-    KnownAddresses, Outbox, ResetConfig, ResetLink, ResetStats, ResetTokens, ResetWorker, TokenStore,
+    KnownAddresses, ResetConfig, ResetLink, ResetStats, ResetTokens, ResetWorker, TokenStore,
 };
 use sc_std::server::serve::{ServeOptions, serve};
 use sc_std::server::{ForgotPasswordEndpoint, ScRouter, ScServer};
@@ -155,8 +156,6 @@ fn server<S: Store>(args: &Options, keys: Arc<KeyRing>, store: S) -> ScServer<S>
     builder.build()
 }
 
-/// The sender of reset mails.
-const FROM: &str = "Password reset <no-reply@localhost>";
 /// How long a reset link works, in milliseconds: half an hour.
 const LINK_TTL_MS: u64 = 30 * 60 * 1000;
 /// Reset tokens that wait for their users, at most.
@@ -172,20 +171,11 @@ fn worker<T: TokenStore, L: RateLimiter>(
             .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?,
         None => KnownAddresses::parse("").map_err(|error| Failure::Usage(with_causes(&error)))?,
     };
-    let outbox = match &args.outbox {
-        Some(folder) => Outbox::create(folder, FROM)
-            .map_err(|error| Failure::Usage(format!("{}: {error}", folder.display())))?,
-        None => {
-            let outbox =
-                Outbox::temporary(FROM).map_err(|error| Failure::Usage(format!("outbox: {error}")))?;
-            anstream::eprintln!("scv2: mails are written to {}", outbox.folder().display());
-            outbox
-        }
-    };
+    let mailer = args.mail.mailer()?;
     let link =
         ResetLink::parse(&args.reset_url).map_err(|error| Failure::Usage(format!("--reset-url: {error}")))?;
     let (tokens, clock) = (Arc::new(tokens), Arc::new(SystemClock::new()));
-    Ok(ResetWorker::spawn_limited(ResetConfig::new(link), accounts, outbox, tokens, mails, clock))
+    Ok(ResetWorker::spawn_limited(ResetConfig::new(link), accounts, mailer, tokens, mails, clock))
 }
 
 /// Logs go to standard error; `RUST_LOG` chooses, warnings by default.

@@ -9,6 +9,7 @@ use http::header::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use sc_std::rate_limit::Limit;
 
+use super::mailer::MailOptions;
 use crate::args::duration;
 
 /// Serves the session endpoints and forgot-password
@@ -102,9 +103,9 @@ pub(crate) struct Options {
     /// The known e-mail addresses, one a line.
     #[arg(long, value_name = "FILE")]
     pub(crate) users: Option<PathBuf>,
-    /// Where mails are written as .eml files. Default: a temporary folder, named on standard error.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) outbox: Option<PathBuf>,
+    /// Where mails go.
+    #[command(flatten)]
+    pub(crate) mail: MailOptions,
     /// The base of the reset link.
     #[arg(long, value_name = "URL", default_value = "https://localhost/reset-password")]
     pub(crate) reset_url: String,

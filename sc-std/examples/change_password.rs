@@ -1,0 +1,75 @@
+//! A message of your own: its two types, its name, its handler. Server and client run in one process over loopback.
+//!
+//! Run it with `cargo run --example change_password --features client,reqwest`.
+
+use std::sync::Arc;
+
+use axum::routing::post;
+use sc_core::retry::Repeatable;
+use sc_std::client::{ClientError, ScClient};
+use sc_std::clock::{Clock, SystemClock};
+use sc_std::keys::KeyRing;
+use sc_std::message::Message;
+use sc_std::server::serve::{ServeOptions, serve};
+use sc_std::server::{Channel, Reject, ScRouter, ScServer, Sealed};
+use sc_std::store::MemoryStore;
+use serde::{Deserialize, Serialize};
+
+/// What the client sends. A property that is missing, unknown, repeated or of another type is refused by its name.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ChangePassword {
+    old_password: String,
+    new_password: String,
+}
+
+/// What it gets back.
+#[derive(Debug, Serialize, Deserialize)]
+struct Changed {
+    success: bool,
+}
+
+impl Message for ChangePassword {
+    const NAME: &'static str = "password.change";
+    const PATH: &'static str = "/web/v1/system/auth/password/change";
+    // A client must not send it again on its own: the first time may have worked.
+    const REPEATABLE: Repeatable = Repeatable::No;
+    type Answer = Changed;
+}
+
+/// Reached only through the channel. What it returns is sealed, errors included.
+async fn change(
+    channel: Channel,
+    Sealed(request): Sealed<ChangePassword>,
+) -> Result<Sealed<Changed>, Reject> {
+    if request.new_password.chars().count() < 12 || request.new_password == request.old_password {
+        return Err(Reject::invalid("newPassword"));
+    }
+    // Here your service checks the old password of the user who is logged in, and stores the new one.
+    println!("server: a password was changed in session {:?}", channel.session);
+    Ok(Sealed(Changed { success: true }))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let keys = Arc::new(KeyRing::in_memory(2048, 24 * 60 * 60 * 1000, SystemClock::new().now())?);
+    let server = ScServer::builder(keys, MemoryStore::default()).build();
+    let app = ScRouter::new(server).message::<ChangePassword>(post(change)).into_router();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    tokio::spawn(serve(listener, app, ServeOptions::default(), std::future::pending()));
+
+    let client =
+        ScClient::builder(&url).with_client_hash("my-device-fingerprint").with_language("vi").build()?;
+    for new_password in ["a long new password", "short"] {
+        let request =
+            ChangePassword { old_password: "the old one".into(), new_password: new_password.into() };
+        match client.call(&request).await {
+            Ok(answer) => println!("client: {answer:?}"),
+            Err(ClientError::Validation { answer }) => println!("client: refused: {}", answer.message()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    client.close().await?;
+    Ok(())
+}
