@@ -52,7 +52,7 @@
 //! | `client`, `reqwest` | no | the HTTP client, and its transport |
 //! | `mail`, `smtp` | no | mails as files, built by lettre; mails to a mail server, with TLS by rustls |
 //! | `metrics` | no | counters, gauges and histograms of a server, for any exporter |
-//! | `redis` | no | the store of a fleet |
+//! | `redis` | no | the store of a fleet, in Redis: a server or a cluster |
 //! | `cli` | no | the `scv2` program |
 //!
 //! # Security notes

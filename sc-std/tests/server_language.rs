@@ -15,6 +15,7 @@ use sc_std::language::Language;
 use sc_std::message::{EmailHashKey, ForgotPassword};
 use sc_std::reset::{KnownAddresses, Outbox, ResetConfig, ResetLink, ResetTokens, ResetWorker};
 use sc_std::server::{ForgotPasswordEndpoint, Reject, ScRouter};
+use sc_std::store::Store;
 use serde_json::{Value, json};
 use server_support::*;
 use tower::{Layer, ServiceExt};
@@ -192,9 +193,13 @@ async fn forgot_password_answers_known_and_unknown_alike_in_every_language() {
         Arc::new(ResetTokens::new(900_000, 1000)),
         world.clock.clone(),
     );
-    let limit = sc_std::rate_limit::Limit::new(2, 100_000);
-    let endpoint =
-        ForgotPasswordEndpoint::new(limit, limit, EmailHashKey::derive(&[7; 32]), worker.queue().clone());
+    let limit = |name| world.server.store().limiter(name, sc_std::rate_limit::Limit::new(2, 100_000));
+    let endpoint = ForgotPasswordEndpoint::new(
+        limit("address"),
+        limit("email"),
+        EmailHashKey::derive(&[7; 32]),
+        worker.queue().clone(),
+    );
     world.app = ScRouter::new(world.server.clone())
         .message::<ForgotPassword>(endpoint.with_clock(world.clock.clone()).into_route())
         .into_router();

@@ -132,9 +132,9 @@ async fn the_outcome_of_reset_jobs_is_counted_without_an_address() {
         );
         (world, worker)
     });
-    let limit = Limit::new(100, 1000);
+    let limit = |name| world.server.store().limiter(name, Limit::new(100, 1000));
     let key = EmailHashKey::derive(&[7; 32]);
-    let endpoint = ForgotPasswordEndpoint::new(limit, limit, key, worker.queue().clone());
+    let endpoint = ForgotPasswordEndpoint::new(limit("address"), limit("email"), key, worker.queue().clone());
     world.app = ScRouter::new(world.server.clone())
         .sealed(ForgotPassword::PATH, ForgotPassword::NAME, endpoint.into_route())
         .into_router();

@@ -1,7 +1,8 @@
 //! Against a real Redis and a real cluster, which these tests start themselves from `redis-server` and `redis-cli`: the
 //! conformance of the store, and fleets of the real program over it.
 //!
-//! `cargo test --package sc-std --features __live --test live`. Without `redis-server` they fail, they never skip.
+//! `cargo test --package sc-std --test live`, with `SCV2_PROGRAM` naming an optimized program for tests under load. Without
+//! `redis-server` they fail, they never skip.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 #![allow(unreachable_pub, reason = "modules of a test program")]
 
@@ -14,3 +15,4 @@ mod serve;
 #[path = "../server_support/mod.rs"]
 mod server_support;
 mod store;
+mod timing;

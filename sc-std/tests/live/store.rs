@@ -126,9 +126,8 @@ async fn servers_that_start_together_share_one_rsa_key_and_one_of_them_rotates()
 #[tokio::test]
 async fn what_cannot_work_is_refused_at_the_start() {
     let redis = Redis::start(&[]);
-    let refused = async |url: &str, byte| {
-        RedisStore::open(url, keys(byte), RedisOptions::default()).await.unwrap_err()
-    };
+    let refused =
+        async |url: &str, byte| RedisStore::open(url, keys(byte), RedisOptions::default()).await.unwrap_err();
     assert!(matches!(refused("http://127.0.0.1", "7f").await, RedisStoreError::Url(_)));
     assert!(matches!(refused("redis://127.0.0.1:1", "7f").await, RedisStoreError::Unreachable(_)));
     open(&redis.url(), RedisOptions::default()).await;

@@ -259,6 +259,12 @@ impl Peer {
         Self { request_key, response_key, key_id: key_id.to_owned(), wrapped, session: String::new() }
     }
 
+    /// A peer with these bytes where wrapped keys should be.
+    pub fn of_wrapped(key_id: &str, wrapped: [Vec<u8>; 2]) -> Self {
+        let [request_key, response_key] = [[1; 32], [2; 32]];
+        Self { request_key, response_key, key_id: key_id.to_owned(), wrapped, session: String::new() }
+    }
+
     /// The body of the session request.
     pub fn set_up(&self) -> Vec<u8> {
         let [request, response] = self.wrapped.each_ref().map(|key| base64(key));

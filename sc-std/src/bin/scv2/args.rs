@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use zeroize::Zeroizing;
 
 use crate::exit::Failure;
-use crate::{call, hex, input, inspect, keygen, open, seal, serve};
+use crate::{call, hex, input, inspect, keygen, open, revoke, seal, serve};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -37,6 +37,7 @@ pub(crate) enum Command {
     Demo,
     Keygen(keygen::Options),
     Serve(Box<serve::Options>),
+    RevokeKey(revoke::Options),
     ForgotPassword(call::ForgotPasswordOptions),
     Call(call::CallOptions),
     Inspect(inspect::Options),

@@ -12,6 +12,7 @@ mod inspect;
 mod json_view;
 mod keygen;
 mod open;
+mod revoke;
 mod seal;
 mod serve;
 
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Command::Demo => block_on(demo::run()),
         Command::Keygen(options) => keygen::run(&options),
         Command::Serve(options) => block_on(serve::run(*options)),
+        Command::RevokeKey(options) => block_on(revoke::run(options)),
         Command::ForgotPassword(options) => call::forgot_password(options),
         Command::Call(options) => call::call(options),
         Command::Inspect(options) => inspect::run(&options),

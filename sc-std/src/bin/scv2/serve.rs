@@ -29,8 +29,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::exit::{Failure, with_causes};
 use crate::input;
-pub(crate) use options::Options;
 use options::{BoundArg, LogFormat};
+pub(crate) use options::{Options, StoreOptions};
 
 /// How long a stopping server waits for mails that are under way.
 const MAIL_DRAIN: Duration = Duration::from_secs(30);
@@ -59,7 +59,7 @@ pub(crate) struct Running {
 pub(crate) async fn start(args: Options) -> Result<Running, Failure> {
     // First: the server registers its figures with the recorder that it finds.
     let figures = metrics::Figures::install(args.metrics)?;
-    match store::redis_url(&args)? {
+    match args.store.redis_url()? {
         None => {
             let (store, email_key) = store::memory(&args)?;
             let tokens = ResetTokens::new(LINK_TTL_MS, MAX_TOKENS);
@@ -178,9 +178,9 @@ fn worker<T: TokenStore, L: RateLimiter>(
     Ok(ResetWorker::spawn_limited(ResetConfig::new(link), accounts, mailer, tokens, mails, clock))
 }
 
-/// Logs go to standard error; `RUST_LOG` chooses, warnings by default.
+/// Logs go to standard error; `RUST_LOG` chooses, by default warnings and what the program itself has to say.
 fn log_to_stderr(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,scv2=info"));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

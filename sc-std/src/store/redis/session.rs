@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use futures_util::{StreamExt, TryStreamExt};
 use redis::Value;
 use sc_core::id::{KeyId, SessionId, UnixMillis};
 use sc_core::limits::MAX_MESSAGES_PER_SESSION;
@@ -15,6 +16,8 @@ use crate::store::claims::MODEST_CLAIMS;
 
 /// Digits of the end in front of a record.
 const END_LEN: usize = 16;
+/// Sessions looked at together when an RSA key is revoked.
+const AT_ONCE: usize = 64;
 /// The field of a session whose messages are only counted.
 const COUNTER: &[u8] = b"#";
 
@@ -142,12 +145,11 @@ impl Inner {
                 let answer = self.link.call(&keys.index, command).await?;
                 let (next, found): (u64, Vec<(String, f64)>) =
                     redis::from_redis_value(answer).map_err(|_| StoreError::Unavailable)?;
-                for (id, _) in found {
-                    let Ok(id) = SessionId::parse(&id) else { continue };
-                    if self.is_of(&id, key_id).await? {
-                        self.close(&id).await?;
-                    }
-                }
+                let looks = found.into_iter().filter_map(|(id, _)| SessionId::parse(&id).ok());
+                let looks = looks.map(|id| async move {
+                    if self.is_of(&id, key_id).await? { self.close(&id).await } else { Ok(()) }
+                });
+                futures_util::stream::iter(looks).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
                 cursor = next;
                 if cursor == 0 {
                     break;

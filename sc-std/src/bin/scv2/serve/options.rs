@@ -15,7 +15,7 @@ use crate::args::duration;
 /// Serves the session endpoints and forgot-password
 #[derive(Debug, Args)]
 #[command(after_help = "The first line on standard output is: listening on http://ADDRESS:PORT
-Logs go to standard error; RUST_LOG chooses (default: warn). SIGTERM and ctrl-c finish the requests under way.
+Logs go to standard error; RUST_LOG chooses (default: warn,scv2=info). SIGTERM and ctrl-c finish the requests under way.
 
 Examples:
   scv2 serve --users known.txt --outbox mails
@@ -35,20 +35,8 @@ pub(crate) struct Options {
     /// How often a key that was not read from a file is replaced.
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = lifetime, conflicts_with = "key")]
     pub(crate) key_rotation: Duration,
-    /// Where sessions, claims, limits and reset tokens live: memory, redis://HOST:PORT[/DB] or
-    /// redis-cluster://HOST:PORT[,HOST:PORT...].
-    #[arg(long, value_name = "STORE", default_value = "memory")]
-    pub(crate) store: String,
-    /// The same from a file, so that a password stays out of the list of processes.
-    #[arg(long, value_name = "FILE", conflicts_with = "store")]
-    pub(crate) store_file: Option<PathBuf>,
-    /// The key that seals what is stored in Redis: 64 hex digits; more lines are older keys that still open. All servers
-    /// take the same.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) store_key_file: Option<PathBuf>,
-    /// The first part of every key in Redis, so that several services share one.
-    #[arg(long, value_name = "NAME", default_value = "scv2")]
-    pub(crate) store_namespace: String,
+    #[command(flatten)]
+    pub(crate) store: StoreOptions,
     /// How many replicas of Redis confirm a new session, a close and a ledger entry. Default: 1 in a cluster, else 0.
     #[arg(long, value_name = "N")]
     pub(crate) store_replicas: Option<u8>,
@@ -115,6 +103,25 @@ pub(crate) struct Options {
     /// Shows the server's figures as Prometheus text at GET /metrics.
     #[arg(long)]
     pub(crate) metrics: bool,
+}
+
+/// Where a store is, and what opens it.
+#[derive(Debug, Args)]
+pub(crate) struct StoreOptions {
+    /// Where sessions, claims, limits and reset tokens live: memory, redis://HOST:PORT[/DB] or
+    /// redis-cluster://HOST:PORT[,HOST:PORT...].
+    #[arg(long, value_name = "STORE", default_value = "memory")]
+    pub(crate) store: String,
+    /// The same from a file, so that a password stays out of the list of processes.
+    #[arg(long, value_name = "FILE", conflicts_with = "store")]
+    pub(crate) store_file: Option<PathBuf>,
+    /// The key that seals what is stored in Redis: 64 hex digits; more lines are older keys that still open. All servers
+    /// take the same.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) store_key_file: Option<PathBuf>,
+    /// The first part of every key in Redis, so that several services share one.
+    #[arg(long, value_name = "NAME", default_value = "scv2")]
+    pub(crate) store_namespace: String,
 }
 
 /// What a server says of the bound profile.

@@ -13,7 +13,7 @@ use sc_std::store::{
 };
 use zeroize::Zeroizing;
 
-use super::options::Options;
+use super::options::{Options, StoreOptions};
 use crate::exit::{Failure, with_causes};
 use crate::input;
 
@@ -37,46 +37,54 @@ pub(super) async fn redis(args: &Options, url: &str) -> Result<RedisStore, Failu
     if args.ledger_file.is_some() {
         return Err(Failure::Usage("--ledger-file: the ledger is in Redis already".to_owned()));
     }
-    let Some(path) = &args.store_key_file else {
-        return Err(Failure::Usage(
-            "--store-key-file is required with Redis: session keys are stored only sealed; `openssl rand -hex 32` makes one"
-                .to_owned(),
-        ));
-    };
-    let keys = StoreKeys::read(path);
-    let keys =
-        keys.map_err(|error| Failure::Usage(format!("{}: {}", path.display(), with_causes(&error))))?;
-    let mut options = RedisOptions::default().with_bounds(bounds(args)).with_namespace(&args.store_namespace);
+    let mut options = RedisOptions::default().with_bounds(bounds(args));
     if let Some(replicas) = args.store_replicas {
         options = options.with_replicas(replicas);
     }
     if args.store_wait_claims {
         options = options.with_waiting_claims();
     }
-    RedisStore::open(url, keys, options).await.map_err(|error| match error {
-        RedisStoreError::Unreachable(_) => Failure::Peer(format!("--store: {error}")),
-        _ => Failure::Usage(format!("--store: {error}")),
-    })
+    args.store.open(url, options).await
 }
 
-/// The address in `--store` or `--store-file`; `None` for the store in memory.
-pub(super) fn redis_url(args: &Options) -> Result<Option<Zeroizing<String>>, Failure> {
-    let url = match &args.store_file {
-        Some(path) => {
-            let text = input::file(path, 4096)?;
-            Zeroizing::new(String::from_utf8_lossy(&text).trim().to_owned())
+impl StoreOptions {
+    /// The address in `--store` or `--store-file`; `None` for the store in memory.
+    pub(crate) fn redis_url(&self) -> Result<Option<Zeroizing<String>>, Failure> {
+        let url = match &self.store_file {
+            Some(path) => {
+                let text = input::file(path, 4096)?;
+                Zeroizing::new(String::from_utf8_lossy(&text).trim().to_owned())
+            }
+            None => Zeroizing::new(self.store.clone()),
+        };
+        if *url == "memory" {
+            return Ok(None);
         }
-        None => Zeroizing::new(args.store.clone()),
-    };
-    if *url == "memory" {
-        return Ok(None);
+        if self.store_file.is_none() && url.contains('@') {
+            anstream::eprintln!(
+                "warning: a password in --store is visible in the list of processes; use --store-file"
+            );
+        }
+        Ok(Some(url))
     }
-    if args.store_file.is_none() && url.contains('@') {
-        anstream::eprintln!(
-            "warning: a password in --store is visible in the list of processes; use --store-file"
-        );
+
+    /// Opens the store at that address.
+    pub(crate) async fn open(&self, url: &str, options: RedisOptions) -> Result<RedisStore, Failure> {
+        let Some(path) = &self.store_key_file else {
+            return Err(Failure::Usage(
+                "--store-key-file is required with Redis: session keys are stored only sealed; \
+                 `openssl rand -hex 32` makes one"
+                    .to_owned(),
+            ));
+        };
+        let keys = StoreKeys::read(path)
+            .map_err(|error| Failure::Usage(format!("{}: {}", path.display(), with_causes(&error))))?;
+        let options = options.with_namespace(&self.store_namespace);
+        RedisStore::open(url, keys, options).await.map_err(|error| match error {
+            RedisStoreError::Unreachable(_) => Failure::Peer(format!("--store: {error}")),
+            _ => Failure::Usage(format!("--store: {error}")),
+        })
     }
-    Ok(Some(url))
 }
 
 /// The RSA keys: from files, made here, or shared by all servers of the store.
