@@ -12,6 +12,9 @@ use super::{KeyError, PrivateKey, ServerKey};
 /// Longest time that a key is accepted after its successor was published, in milliseconds: one hour.
 const HOUR_MS: u64 = 60 * 60 * 1000;
 
+/// How long a shared key takes to reach every server, in milliseconds; they look every 2 seconds.
+const SPREADING_MS: u64 = 10_000;
+
 /// How long a key is accepted after its successor was published, in milliseconds: one hour, or the rotation
 /// interval if that is shorter (PROTOCOL 10.16).
 #[must_use]
@@ -128,10 +131,15 @@ impl KeyRing {
     }
 
     /// The newest key, to be told to clients; `None` if every key has expired or was revoked.
+    ///
+    /// A shared key is told 10 seconds after it was made, if there is another until then: all servers know it by then.
     #[must_use]
     pub fn published(&self, now: UnixMillis) -> Option<Arc<PublicKeyInfo>> {
         let keys = self.keys.load();
-        keys.iter().rev().find(|key| key.is_accepted(now)).map(|key| Arc::clone(key.info()))
+        let newest_first = || keys.iter().rev().filter(|key| key.is_accepted(now));
+        let wait = if self.is_shared() { SPREADING_MS.min(max_overlap(self.rotation_ms) / 4) } else { 0 };
+        let known = newest_first().find(|key| key.info().created_at.plus(wait) <= now);
+        known.or_else(|| newest_first().next()).map(|key| Arc::clone(key.info()))
     }
 
     /// The key of that name, if it is still accepted.
@@ -370,7 +378,8 @@ mod tests {
             let copy = Box::new(AwsLcPrivateKey::from_pkcs8(&der).unwrap());
             ring.install(copy, at(1_000), Some(ring.expiry(at(1_000))), at(2_000)).unwrap();
         }
-        assert_eq!(ring.published(at(2_000)).unwrap().key_id, newest);
+        assert_ne!(ring.published(at(11_999)).unwrap().key_id, newest, "not every server knows it yet");
+        assert_eq!(ring.published(at(12_000)).unwrap().key_id, newest);
         assert_eq!(ring.key_ids(at(2_000)).len(), 2);
         assert_eq!(ring.rotate(at(3_000)).err(), Some(KeyError::Fixed), "somebody else makes its keys");
     }

@@ -28,6 +28,7 @@ pub struct ResetConfig {
     pub(super) account_limit: Limit,
     pub(super) max_accounts: usize,
     pub(super) job_timeout: Duration,
+    pub(super) delay: Duration,
 }
 
 impl ResetConfig {
@@ -44,6 +45,7 @@ impl ResetConfig {
             account_limit: Self::DEFAULT_ACCOUNT_LIMIT,
             max_accounts: 1_000_000,
             job_timeout: Duration::from_secs(60),
+            delay: Duration::from_millis(250),
         }
     }
 
@@ -72,6 +74,18 @@ impl ResetConfig {
     #[must_use]
     pub const fn with_max_accounts(mut self, accounts: usize) -> Self {
         self.max_accounts = accounts;
+        self
+    }
+
+    /// Sets how long a job waits before it begins, at most; each waits a random time of at least a fifth of that. Default: 250
+    /// milliseconds.
+    ///
+    /// # Security
+    /// Looking up and writing a mail take the processor, and more of it for an address that somebody has. Were it done at
+    /// once, it would slow down the very answer that must not tell (PROTOCOL 6).
+    #[must_use]
+    pub const fn with_delay(mut self, delay: Duration) -> Self {
+        self.delay = delay;
         self
     }
 

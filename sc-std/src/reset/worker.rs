@@ -1,10 +1,13 @@
 //! The worker behind the answer: looks up, limits, makes the token and sends the mail (PROTOCOL 6).
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use rand_core::Rng;
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep_until};
 
 use super::job::Counters;
 use super::{
@@ -12,10 +15,21 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::rate_limit::{LimitKey, LimitRefusal, RateLimiter, SlidingWindow};
+use crate::rng::SystemSeeded;
 
 /// Takes jobs; cheap to clone, one for each handler.
 #[derive(Debug, Clone)]
-pub struct ResetQueue(mpsc::Sender<ResetJob>);
+pub struct ResetQueue {
+    jobs: mpsc::Sender<Waiting>,
+    delay: Duration,
+}
+
+/// A job and when it may begin.
+#[derive(Debug)]
+struct Waiting {
+    job: ResetJob,
+    not_before: Instant,
+}
 
 impl ResetQueue {
     /// Takes a job. Never waits, and does the same for every address.
@@ -31,7 +45,8 @@ impl ResetQueue {
     /// # Errors
     /// As [`ResetQueue::enqueue`].
     pub fn try_reserve(&self) -> Result<Place<'_>, EnqueueError> {
-        self.0.try_reserve().map(Place).map_err(|error| match error {
+        let place = self.jobs.try_reserve().map(|permit| Place { permit, delay: self.delay });
+        place.map_err(|error| match error {
             mpsc::error::TrySendError::Full(()) => EnqueueError::Full,
             mpsc::error::TrySendError::Closed(()) => EnqueueError::Closed,
         })
@@ -41,12 +56,18 @@ impl ResetQueue {
 /// A place in the queue.
 #[derive(Debug)]
 #[must_use = "a place that is dropped is given back"]
-pub struct Place<'q>(mpsc::Permit<'q, ResetJob>);
+pub struct Place<'q> {
+    permit: mpsc::Permit<'q, Waiting>,
+    delay: Duration,
+}
 
 impl Place<'_> {
     /// Takes the job. Cannot fail, and does the same for every address.
     pub fn send(self, job: ResetJob) {
-        self.0.send(job);
+        // A random part of the delay: nothing that happens later points back at this request.
+        let part = SystemSeeded.next_u32() % 256;
+        let wait = self.delay / 5 + self.delay * 4 / 5 * part / 256;
+        self.permit.send(Waiting { job, not_before: Instant::now() + wait });
     }
 }
 
@@ -88,11 +109,12 @@ impl ResetWorker {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (sender, receiver) = mpsc::channel(config.queue);
+        let queue = ResetQueue { jobs: sender, delay: config.delay };
         let (stop, stopped) = oneshot::channel();
         let counters = Arc::new(Counters::default());
         let desk = Desk { accounts, mailer, tokens, clock, mails, counters: Arc::clone(&counters), config };
         let task = tokio::spawn(run(Arc::new(desk), receiver, stopped));
-        Self { queue: ResetQueue(sender), counters, stop, task }
+        Self { queue, counters, stop, task }
     }
 
     /// The queue.
@@ -124,13 +146,15 @@ impl ResetWorker {
 /// Takes jobs until it is told to stop, then those that wait, then waits for the last.
 async fn run<A: Accounts, M: Mailer, T: TokenStore, L: RateLimiter>(
     desk: Arc<Desk<A, M, T, L>>,
-    mut jobs: mpsc::Receiver<ResetJob>,
+    mut jobs: mpsc::Receiver<Waiting>,
     mut stopped: oneshot::Receiver<()>,
 ) {
     let mut tasks = JoinSet::new();
-    let mut open = true;
+    let (mut open, mut next) = (true, None::<Waiting>);
     loop {
-        // At least one branch waits: the last is off only while there are tasks.
+        // Whoever closes waits for the work, not for the delay.
+        let begin = next.as_ref().filter(|_| open).map_or_else(Instant::now, |next| next.not_before);
+        // At least one branch waits: with a job in hand and no room for it, the second.
         tokio::select! {
             // The sender sends or is dropped: both mean stop.
             _ = &mut stopped, if open => {
@@ -138,11 +162,16 @@ async fn run<A: Accounts, M: Mailer, T: TokenStore, L: RateLimiter>(
                 jobs.close();
             }
             Some(done) = tasks.join_next(), if !tasks.is_empty() => desk.note(&done),
-            job = jobs.recv(), if tasks.len() < desk.config.parallel => {
-                let Some(job) = job else { break };
-                let desk = Arc::clone(&desk);
-                tasks.spawn(async move { desk.work(job).await });
+            () = sleep_until(begin), if next.is_some() && tasks.len() < desk.config.parallel => {
+                if let Some(Waiting { job, .. }) = next.take() {
+                    let desk = Arc::clone(&desk);
+                    tasks.spawn(async move { desk.work(job).await });
+                }
             }
+            waiting = jobs.recv(), if next.is_none() => match waiting {
+                Some(waiting) => next = Some(waiting),
+                None => break,
+            },
         }
     }
     while let Some(done) = tasks.join_next().await {
@@ -361,6 +390,22 @@ mod tests {
         worker.queue().enqueue(job("nobody@example.com")).unwrap();
         for email in ["user@example.com", "nobody@example.com"] {
             assert_eq!(worker.queue().enqueue(job(email)), Err(EnqueueError::Full));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_begins_a_random_while_after_its_request() {
+        let mailer = Kept::default();
+        let (worker, ..) = spawn(config().with_account_limit(Limit::new(1000, 1)), mailer.clone());
+        for _ in 0..20 {
+            let asked = Instant::now();
+            let before = mailer.0.lock().unwrap().len();
+            worker.queue().enqueue(job("user@example.com")).unwrap();
+            while mailer.0.lock().unwrap().len() == before {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            let waited = asked.elapsed().as_millis();
+            assert!((50..=260).contains(&waited), "{waited}");
         }
     }
 

@@ -157,21 +157,20 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
     /// Outside of a tokio runtime with its timer enabled.
     pub fn spawn_housekeeping(&self) -> JoinHandle<()> {
         let server = self.clone();
+        // Apart, so that a store that is slow to sweep delays no revocation.
         tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(HOUSEKEEPING);
-            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            loop {
-                ticks.tick().await;
-                server.keep_house().await;
-            }
+            tokio::join!(every_tick(|| server.sync()), every_tick(|| server.keep_house()));
         })
+    }
+
+    async fn sync(&self) {
+        if let Err(error) = self.inner.store.sync(&self.inner.keys, self.now()).await {
+            tracing::error!(%error, "keys and revocations could not be brought up to date");
+        }
     }
 
     async fn keep_house(&self) {
         let now = self.now();
-        if let Err(error) = self.inner.store.sync(&self.inner.keys, now).await {
-            tracing::error!(%error, "keys and revocations could not be brought up to date");
-        }
         if self.inner.keys.makes_its_own() && self.inner.keys.due(now) {
             // A new RSA key takes a while: not on a thread that serves.
             let keys = Arc::clone(&self.inner.keys);
@@ -219,6 +218,16 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
     /// Spends one set-up attempt of a client address (PROTOCOL 10.1).
     async fn spend_set_up(&self, client: IpAddr) -> Result<(), Reject> {
         Ok(self.inner.set_ups.claim(&LimitKey::of_address(client), self.now()).await?)
+    }
+}
+
+/// Does something now and at every tick of the housekeeping, until it is dropped.
+async fn every_tick<F: Future<Output = ()>>(work: impl Fn() -> F) {
+    let mut ticks = tokio::time::interval(HOUSEKEEPING);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        work().await;
     }
 }
 

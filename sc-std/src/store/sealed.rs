@@ -86,8 +86,9 @@ fn expand(secret: &[u8; KEY_LEN], info: &[&[u8]], out: &mut [u8]) {
 
 /// The key-encryption keys of a store: the first one seals, all of them open.
 ///
-/// To replace a key: add the new one as the last line of every server's file, then make it the first, then take the old
-/// one away, with a restart of each server after each step. Sessions live on.
+/// To replace a key: add the new one as the last line of every server's file, then make it the first, with a restart of each
+/// server after each step. Take the old one away once nothing is left that it sealed: after the lifetime of a session, and
+/// after the rotation interval of RSA keys and an hour.
 ///
 /// # Examples
 /// ```
@@ -143,13 +144,14 @@ impl StoreKeys {
         EmailHashKey::derive(self.first().map_or(&[0; KEY_LEN], |key| &key.secret))
     }
 
-    /// A key for hashes of another kind, of the key that seals.
-    pub(super) fn derive(&self, purpose: &[u8]) -> Zeroizing<[u8; 32]> {
-        let mut key = Zeroizing::new([0; 32]);
-        if let Some(first) = self.first() {
-            expand(&first.secret, &[purpose], key.as_mut_slice());
-        }
-        key
+    /// Keys for hashes of another kind: of the key that seals, then of the others.
+    pub(super) fn derive(&self, purpose: &[u8]) -> Vec<Zeroizing<[u8; 32]>> {
+        let derived = self.0.iter().map(|key| {
+            let mut derived = Zeroizing::new([0; 32]);
+            expand(&key.secret, &[purpose], derived.as_mut_slice());
+            derived
+        });
+        derived.collect()
     }
 
     fn first(&self) -> Option<&StoreKey> {

@@ -29,8 +29,14 @@ pub(crate) async fn run(options: Options) -> Result<(), Failure> {
     let Some(url) = options.store.redis_url()? else {
         return Err(Failure::Usage("--store: only a store in Redis is shared with a server".to_owned()));
     };
-    let store = options.store.open(&url, RedisOptions::default()).await?;
-    let revoked = store.close_all_of(&key_id).await;
-    revoked.map_err(|error| Failure::Peer(format!("--store: {error}; revoke the key again")))?;
+    let store = options.store.open(&url, RedisOptions::default().with_existing_only()).await?;
+    let again = |error| Failure::Peer(format!("--store: {error}; revoke the key again"));
+    let shared = store.shares_key(&key_id).await.map_err(again)?;
+    store.close_all_of(&key_id).await.map_err(again)?;
+    if !shared {
+        anstream::eprintln!(
+            "scv2: the servers do not share this key: if one of them reads it with --key, take it away there too"
+        );
+    }
     input::write_raw(format!("revoked {}\n", key_id.as_str()).as_bytes())
 }

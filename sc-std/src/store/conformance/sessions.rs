@@ -55,12 +55,15 @@ pub(super) async fn check_claims<S: Store>(store: &Arc<S>) -> Result<(), Violati
     rule("a new IV is new", said(1, 1).await, &Ok(Some(ClaimVerdict::New)))?;
     rule("the same IV and tag are a replay", said(1, 1).await, &Ok(Some(ClaimVerdict::Replayed)))?;
     rule("the same IV with another tag is told apart", said(1, 2).await, &Ok(Some(ClaimVerdict::IvReused)))?;
+    // A store may end the session in the same step; if not, the server does.
+    let after = said(1, 1).await;
     rule(
-        "an IV that was reused is still known as it was",
-        said(1, 1).await,
-        &Ok(Some(ClaimVerdict::Replayed)),
+        "an IV that was reused opens nothing",
+        matches!(after, Ok(None | Some(ClaimVerdict::Replayed))),
+        &true,
     )?;
-    rule("another IV is new", said(2, 1).await, &Ok(Some(ClaimVerdict::New)))?;
+    let (id, new) = any_session()?;
+    rule("a new session is created", store.create(new, now()).await, &Ok(()))?;
 
     let (other, mut new) = any_session()?;
     new.first_claim = Some(claim(7, 1));

@@ -1,91 +1,136 @@
 //! Writes that a fail-over must not lose: acknowledged once replicas have them.
 //!
-//! Redis replicates after it has answered, so a primary that dies takes its last writes along. `WAIT` closes that gap, for
-//! the price of one replication round trip. A write that too few replicas confirm is refused (the client hears BUSY),
-//! unless the primary has no more replicas than that: then there is nobody who could take over without it, and refusing
-//! would only turn a lost replica into a lost service.
+//! Redis replicates after it has answered, so a primary that dies takes its last writes along. Such a write therefore goes
+//! out in one pipeline with `WAIT` and `INFO replication`: how many replicas have it, and how many the same primary has.
+//!
+//! | replicas that confirm | then |
+//! |---|---|
+//! | as many as are wanted | acknowledged |
+//! | fewer, though the primary has more | refused: the client hears BUSY |
+//! | fewer, and the primary has no more | acknowledged, if the primary cannot have been replaced meanwhile, else refused |
+//!
+//! The last row keeps set-ups going after a fail-over, while the new primary has no replica yet. But a primary that stood
+//! still while a replica took over has none either, and does not know yet. So it must have answered half a second before, in
+//! which no replica takes over (a cluster's `cluster-node-timeout` is longer), or still be the one that serves a second
+//! later: it learns that it is not as soon as it goes on.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use redis::Value;
+use tokio::sync::Semaphore;
 
-use super::layout::{Layout, Shard};
 use super::link::{Link, Script};
 use crate::store::StoreError;
 
-/// How many replicas confirm a write, and how many there are.
+/// Writes under way at once. Those that wait block their connection, so more would only queue up in Redis.
+const UNDER_WAY: usize = 256;
+/// How long nobody takes over from a primary that has just answered.
+const FRESH: Duration = Duration::from_millis(500);
+/// How long a primary without replicas that was not heard of lately must stay the one that serves.
+const SECOND_LOOK: Duration = Duration::from_secs(1);
+
+/// How many replicas confirm a write.
 pub(super) struct Durability {
     /// Replicas that should confirm.
     wanted: u8,
     patience: Duration,
-    /// For each shard: how many of them its primary had when last looked at.
+    /// For each place: how many of them its primary had when last written to.
     expected: Vec<AtomicU8>,
+    /// When each primary without replicas was last known to be the one that serves.
+    alone: Mutex<HashMap<String, Instant>>,
+    under_way: Semaphore,
+}
+
+/// Keys of one slot, and which count of replicas is theirs.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'k> {
+    pub(super) anchor: &'k str,
+    pub(super) index: usize,
 }
 
 impl Durability {
-    pub(super) fn new(wanted: u8, patience: Duration, layout: &Layout) -> Self {
-        let expected = layout.all().map(|_| AtomicU8::new(wanted)).collect();
-        Self { wanted, patience, expected }
+    /// For so many places; `wanted` replicas, each write at most `patience`.
+    pub(super) fn new(wanted: u8, patience: Duration, places: usize) -> Self {
+        let expected = (0..places).map(|_| AtomicU8::new(wanted)).collect();
+        Self { wanted, patience, expected, alone: Mutex::default(), under_way: Semaphore::new(UNDER_WAY) }
     }
 
     /// Runs a script whose effect must survive a fail-over.
     pub(super) async fn run<K: AsRef<[u8]>>(
         &self,
         link: &Link,
-        (layout, shard): (&Layout, Shard),
+        place: Place<'_>,
         script: &Script,
         keys: &[K],
         args: &[&[u8]],
     ) -> Result<Value, StoreError> {
-        let anchor = layout.anchor(shard);
-        let expected =
-            self.expected.get(shard.index()).map_or(0, |replicas| replicas.load(Ordering::Relaxed));
-        if expected == 0 {
-            return link.run(script, &anchor, keys, args).await;
+        if self.wanted == 0 {
+            return link.run(script, place.anchor, keys, args).await;
         }
-        let (answer, confirmed) =
-            link.run_and_wait(script, &anchor, keys, args, expected, self.patience).await?;
-        if confirmed >= expected || confirmed >= self.look(link, layout, shard).await? {
+        let turn = tokio::time::timeout(self.patience * 4, self.under_way.acquire()).await;
+        let turn = turn.map_err(|_| StoreError::Unavailable)?.map_err(|_| StoreError::Unavailable)?;
+        let expected = self.expected.get(place.index).ok_or(StoreError::Unavailable)?;
+        let replicas = expected.load(Ordering::Relaxed);
+        let (answer, confirmed, info) =
+            link.run_and_wait(script, place.anchor, keys, args, replicas, self.patience).await?;
+        drop(turn);
+        let primary = Primary::read(&info).ok_or(StoreError::Unavailable)?;
+        let online = primary.online.min(self.wanted);
+        if expected.swap(online, Ordering::Relaxed) > online {
+            tracing::warn!(online, wanted = self.wanted, "a primary of Redis lacks replicas");
+        }
+        if confirmed >= self.wanted {
             return Ok(answer);
         }
-        tracing::warn!(confirmed, expected, "a write was not confirmed by its replicas");
-        Err(StoreError::Unavailable)
+        if confirmed < online {
+            tracing::warn!(confirmed, online, "a write to Redis was not confirmed by its replicas");
+            return Err(StoreError::Unavailable);
+        }
+        if self.still_serves(&primary.id) {
+            return Ok(answer);
+        }
+        tokio::time::sleep(SECOND_LOOK).await;
+        let now = Primary::read(&link.replication(place.anchor).await?);
+        if now.is_none_or(|now| now.id != primary.id) {
+            return Err(StoreError::Unavailable);
+        }
+        self.alone().insert(primary.id, Instant::now());
+        Ok(answer)
     }
 
-    /// Counts the replicas of every shard again, so that one which came back is waited for.
-    pub(super) async fn refresh(&self, link: &Link, layout: &Layout) -> Result<(), StoreError> {
-        if self.wanted > 0 {
-            for shard in layout.all() {
-                self.look(link, layout, shard).await?;
-            }
-        }
-        Ok(())
+    /// Whether a primary that answers now was known to serve just before; if so, it is known to serve now.
+    fn still_serves(&self, id: &str) -> bool {
+        let mut alone = self.alone();
+        alone.retain(|_, last| last.elapsed() < FRESH);
+        alone.get_mut(id).map(|last| *last = Instant::now()).is_some()
     }
 
-    /// Replicas that follow the primary of a shard now, as many as are wanted at most.
-    async fn look(&self, link: &Link, layout: &Layout, shard: Shard) -> Result<u8, StoreError> {
-        let mut command = redis::cmd("INFO");
-        command.arg("replication");
-        let answer = link.call(&layout.anchor(shard), command).await?;
-        let text: String = redis::from_redis_value(answer).map_err(|_| StoreError::Unavailable)?;
-        let online = online_replicas(&text).ok_or(StoreError::Unavailable)?.min(self.wanted);
-        if let Some(expected) = self.expected.get(shard.index()) {
-            let before = expected.swap(online, Ordering::Relaxed);
-            if online < before {
-                tracing::warn!(online, wanted = self.wanted, "a primary of Redis has too few replicas");
-            }
-        }
-        Ok(online)
+    fn alone(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.alone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Replicas that a primary's `INFO replication` shows online; `None` if it is no primary.
-fn online_replicas(info: &str) -> Option<u8> {
-    let mut lines = info.lines().map(str::trim);
-    lines.clone().find(|line| *line == "role:master")?;
-    let online = lines.by_ref().filter(|line| line.starts_with("slave") && line.contains("state=online"));
-    Some(u8::try_from(online.count()).unwrap_or(u8::MAX))
+/// What a primary says of its replication.
+#[derive(Debug, PartialEq, Eq)]
+struct Primary {
+    /// The name of its history, which a replica that takes over replaces by one of its own.
+    id: String,
+    /// Replicas that follow it.
+    online: u8,
+}
+
+impl Primary {
+    /// Reads `INFO replication`; `None` if it is no primary's.
+    fn read(info: &str) -> Option<Self> {
+        let lines = || info.lines().map(str::trim);
+        lines().find(|line| *line == "role:master")?;
+        let id = lines().find_map(|line| line.strip_prefix("master_replid:"))?.to_owned();
+        let online = lines().filter(|line| line.starts_with("slave") && line.contains("state=online"));
+        Some(Self { id, online: u8::try_from(online.count()).unwrap_or(u8::MAX) })
+    }
 }
 
 #[cfg(test)]
@@ -93,14 +138,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_primary_is_taken_at_its_word_only_while_it_keeps_answering() {
+        let durability = Durability::new(1, Duration::ZERO, 1);
+        assert!(!durability.still_serves("a"), "nobody knows it yet");
+        assert!(!durability.still_serves("a"), "to have answered is not to be known");
+        durability.alone().insert("a".to_owned(), Instant::now());
+        assert!(
+            durability.still_serves("a") && durability.still_serves("a") && !durability.still_serves("b")
+        );
+        durability.alone().insert("a".to_owned(), Instant::now().checked_sub(FRESH).unwrap());
+        assert!(!durability.still_serves("a"), "a replica may have taken over meanwhile");
+    }
+
+    #[test]
     fn only_replicas_that_follow_count_and_a_replica_is_no_primary() {
         let info = "# Replication\r\nrole:master\r\nconnected_slaves:3\r\n\
                     slave0:ip=127.0.0.1,port=1,state=online,offset=1,lag=0\r\n\
                     slave1:ip=127.0.0.1,port=2,state=wait_bgsave,offset=0,lag=0\r\n\
-                    slave2:ip=127.0.0.1,port=3,state=online,offset=1,lag=1\r\nmaster_repl_offset:1\r\n";
-        assert_eq!(online_replicas(info), Some(2));
-        assert_eq!(online_replicas("role:master\r\nconnected_slaves:0\r\n"), Some(0));
-        assert_eq!(online_replicas("role:slave\r\nmaster_host:x\r\n"), None);
-        assert_eq!(online_replicas(""), None);
+                    slave2:ip=127.0.0.1,port=3,state=online,offset=1,lag=1\r\nmaster_replid:abc\r\n";
+        assert_eq!(Primary::read(info), Some(Primary { id: "abc".to_owned(), online: 2 }));
+        let alone = "role:master\r\nconnected_slaves:0\r\nmaster_replid:d\r\n";
+        assert_eq!(Primary::read(alone), Some(Primary { id: "d".to_owned(), online: 0 }));
+        assert_eq!(Primary::read("role:slave\r\nmaster_replid:abc\r\n"), None);
+        assert_eq!(Primary::read("role:master\r\n"), None);
     }
 }

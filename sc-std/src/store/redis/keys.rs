@@ -5,12 +5,13 @@
 //! key within seconds, long before the old one ends.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use sc_core::id::{KeyId, UnixMillis};
 use zeroize::Zeroizing;
 
 use super::Inner;
+use super::durability::Place;
 use crate::keys::{KeyError, KeyRing, PrivateKey};
 use crate::provider::AwsLcPrivateKey;
 use crate::store::StoreError;
@@ -19,6 +20,8 @@ use crate::store::StoreError;
 const RIGHT_MS: u64 = 60_000;
 /// Size of a shared key's modulus, in bits.
 const BITS: usize = 2048;
+/// How far apart the clocks of a server that makes keys and of Redis may be, in milliseconds.
+const MAX_CLOCK_OFF_MS: u64 = 5 * 60 * 1000;
 /// Created and expires, in front of the PKCS#8.
 const TIMES_LEN: usize = 16;
 
@@ -36,23 +39,39 @@ impl Inner {
                 }
             }
         }
+        self.synced.now();
         Ok(())
     }
 
     /// Ends an RSA key for all servers, and every session that it has set up.
     pub(super) async fn revoke(&self, key_id: &KeyId) -> Result<(), StoreError> {
-        let key = self.layout.shared("revoked");
-        let mut command = redis::cmd("SADD");
-        command.arg(&key).arg(key_id.as_str());
-        self.link.call(&key, command).await?;
-        let mut revoked = HashSet::clone(&self.revoked.load());
-        revoked.insert(key_id.clone());
-        self.revoked.store(Arc::new(revoked));
-        let key = self.layout.shared("keys");
-        let mut command = redis::cmd("HDEL");
-        command.arg(&key).arg(key_id.as_str());
-        self.link.call(&key, command).await?;
+        let (revoked, keys) = (self.layout.shared("revoked"), self.layout.shared("keys"));
+        let place = Place { anchor: &revoked, index: self.layout.shared_place() };
+        let script = &self.scripts.revoke;
+        let args = [key_id.as_str().as_bytes()];
+        self.durability.run(&self.link, place, script, &[&revoked, &keys], &args).await?;
+        self.note_revoked(std::iter::once(key_id.clone()));
         self.destroy_sessions_of(key_id).await
+    }
+
+    /// Whether the RSA key is one that the servers of this store share, and not read from a file.
+    pub(super) async fn shares_key(&self, key_id: &KeyId) -> Result<bool, StoreError> {
+        let key = self.layout.shared("keys");
+        let mut command = redis::cmd("HEXISTS");
+        command.arg(&key).arg(key_id.as_str());
+        let answer = self.link.call(&key, command).await?;
+        redis::from_redis_value(answer).map_err(|_| StoreError::Unavailable)
+    }
+
+    /// Never forgets one that it has heard of: a fail-over must not bring a key back.
+    fn note_revoked(&self, more: impl Iterator<Item = KeyId>) {
+        let before = self.revoked.load();
+        let new: Vec<_> = more.filter(|key_id| !before.contains(key_id)).collect();
+        if !new.is_empty() {
+            let mut revoked = HashSet::clone(&before);
+            revoked.extend(new);
+            self.revoked.store(Arc::new(revoked));
+        }
     }
 
     async fn take_revocations(&self, ring: &KeyRing) -> Result<(), StoreError> {
@@ -61,40 +80,49 @@ impl Inner {
         command.arg(&key);
         let answer = self.link.call(&key, command).await?;
         let names: Vec<String> = redis::from_redis_value(answer).map_err(|_| StoreError::Unavailable)?;
-        let revoked: HashSet<KeyId> = names.iter().filter_map(|name| KeyId::parse(name).ok()).collect();
-        for key_id in &revoked {
+        self.note_revoked(names.iter().filter_map(|name| KeyId::parse(name).ok()));
+        for key_id in self.revoked.load().iter() {
             if ring.revoke(key_id.as_str()) {
                 tracing::warn!("an RSA key was revoked");
             }
         }
-        if **self.revoked.load() != revoked {
-            self.revoked.store(Arc::new(revoked));
-        }
         Ok(())
     }
 
-    async fn take_keys(&self, ring: &KeyRing, now: UnixMillis) -> Result<(), StoreError> {
+    /// The shared keys, sealed, by name.
+    async fn shared_keys(&self) -> Result<HashMap<String, Vec<u8>>, StoreError> {
         let key = self.layout.shared("keys");
         let mut command = redis::cmd("HGETALL");
         command.arg(&key);
         let answer = self.link.call(&key, command).await?;
-        let sealed: HashMap<String, Vec<u8>> =
-            redis::from_redis_value(answer).map_err(|_| StoreError::Unavailable)?;
+        redis::from_redis_value(answer).map_err(|_| StoreError::Unavailable)
+    }
+
+    async fn take_keys(&self, ring: &KeyRing, now: UnixMillis) -> Result<(), StoreError> {
+        let sealed = self.shared_keys().await?;
         let known = ring.key_ids(now);
+        // A key that Redis has lost has lost its ledger too: it must not unwrap again what was recorded under it.
+        for key_id in known.iter().filter(|key_id| !sealed.contains_key(key_id.as_str())) {
+            ring.revoke(key_id.as_str());
+            tracing::warn!("an RSA key is no longer shared");
+        }
+        let revoked = self.revoked.load();
         for (name, sealed) in sealed {
-            if known.iter().any(|key_id| key_id.as_str() == name) {
+            let known = known.iter().any(|key_id| key_id.as_str() == name);
+            if known || revoked.iter().any(|key_id| key_id.as_str() == name) {
                 continue;
             }
-            let Some(shared) =
-                self.keys.open(&record_id(&name), &sealed).and_then(|bytes| SharedKey::read(&bytes))
-            else {
-                tracing::error!(
-                    "an RSA key in Redis does not open: it was changed, or its store key is gone"
-                );
+            let shared = self.keys.open(&record_id(&name), &sealed).and_then(|bytes| SharedKey::read(&bytes));
+            let Some(SharedKey { private, created_at, expires_at }) = shared else {
+                let mut complained = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
+                if complained.insert(name) {
+                    tracing::error!(
+                        "an RSA key in Redis does not open: it was changed, or its store key is gone"
+                    );
+                }
                 continue;
             };
-            if now < shared.expires_at {
-                let SharedKey { private, created_at, expires_at } = shared;
+            if now < expires_at {
                 ring.install(Box::new(private), created_at, Some(expires_at), now).map_err(log_key_error)?;
             }
         }
@@ -111,6 +139,7 @@ impl Inner {
     }
 
     async fn make_key(&self, ring: &KeyRing, now: UnixMillis) -> Result<(), StoreError> {
+        self.refuse_odd_clock(now).await?;
         // Takes a while: not on a thread that serves.
         let made = tokio::task::spawn_blocking(|| AwsLcPrivateKey::generate(BITS)).await;
         let private =
@@ -123,7 +152,9 @@ impl Inner {
         let (keys, right) = (self.layout.shared("keys"), self.layout.shared("rotating"));
         let mut args = vec![self.name.as_bytes(), key_id.as_str().as_bytes(), &sealed];
         args.extend(ended.iter().map(String::as_bytes));
-        let answer = self.link.run(&self.scripts.keys_add, &keys, &[&keys, &right], &args).await?;
+        let place = Place { anchor: &keys, index: self.layout.shared_place() };
+        let script = &self.scripts.keys_add;
+        let answer = self.durability.run(&self.link, place, script, &[&keys, &right], &args).await?;
         if redis::from_redis_value(answer).map_err(|_| StoreError::Unavailable)? {
             let SharedKey { private, created_at, expires_at } = shared;
             ring.install(Box::new(private), created_at, Some(expires_at), now).map_err(log_key_error)?;
@@ -132,20 +163,29 @@ impl Inner {
         Ok(())
     }
 
-    /// Shared keys that nobody accepts any more.
-    async fn ended_keys(&self, now: UnixMillis) -> Result<Vec<String>, StoreError> {
+    /// A server whose clock is far off would end everybody's keys, or make one that nobody replaces.
+    async fn refuse_odd_clock(&self, now: UnixMillis) -> Result<(), StoreError> {
         let key = self.layout.shared("keys");
-        let mut command = redis::cmd("HGETALL");
-        command.arg(&key);
-        let answer = self.link.call(&key, command).await?;
-        let sealed: HashMap<String, Vec<u8>> =
+        let answer = self.link.call(&key, redis::cmd("TIME")).await?;
+        let (seconds, _): (u64, u64) =
             redis::from_redis_value(answer).map_err(|_| StoreError::Unavailable)?;
-        let ended = |(name, sealed): (String, Vec<u8>)| {
-            let bytes = self.keys.open(&record_id(&name), &sealed)?;
-            let (_, expires_at, _) = times(&bytes)?;
-            (expires_at <= now).then_some(name)
+        let off_ms = now.0.abs_diff(seconds.saturating_mul(1000));
+        if off_ms > MAX_CLOCK_OFF_MS {
+            tracing::error!(off_ms, "this server's clock and Redis's are too far apart: it makes no RSA key");
+            return Err(StoreError::Unavailable);
+        }
+        Ok(())
+    }
+
+    /// Shared keys that nobody accepts any more, and those that do not open: whoever makes keys has every store key in use.
+    async fn ended_keys(&self, now: UnixMillis) -> Result<Vec<String>, StoreError> {
+        let sealed = self.shared_keys().await?;
+        let is_live = |name: &str, sealed: &[u8]| {
+            let bytes = self.keys.open(&record_id(name), sealed)?;
+            times(&bytes).map(|(_, expires_at, _)| now < expires_at)
         };
-        Ok(sealed.into_iter().filter_map(ended).collect())
+        let ended = sealed.into_iter().filter(|(name, sealed)| is_live(name, sealed) != Some(true));
+        Ok(ended.map(|(name, _)| name).collect())
     }
 }
 

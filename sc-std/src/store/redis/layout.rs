@@ -63,6 +63,16 @@ impl Layout {
         Self { namespace: namespace.to_owned(), shards: if cluster { CLUSTER_SHARDS } else { 1 } }
     }
 
+    /// Places whose replicas are counted apart: every shard, and what concerns no shard.
+    pub(super) const fn places(&self) -> usize {
+        self.shards.saturating_add(1)
+    }
+
+    /// The place of what concerns no shard.
+    pub(super) const fn shared_place(&self) -> usize {
+        self.shards
+    }
+
     pub(super) fn all(&self) -> impl Iterator<Item = Shard> + use<> {
         (0..self.shards).map(Shard)
     }

@@ -5,6 +5,7 @@ use sc_core::id::{KeyId, UnixMillis};
 use sc_core::replay::LedgerVerdict;
 
 use super::Inner;
+use super::durability::Place;
 use super::layout::Shard;
 use crate::store::StoreError;
 use crate::store::ledger::{GRACE_MS, warn_if_nearly_full};
@@ -34,6 +35,10 @@ impl Inner {
         hashes: &[WrappedKeyHash; 2],
         keep_until: Option<UnixMillis>,
     ) -> Result<LedgerVerdict, StoreError> {
+        // Who has not heard of revocations for long cannot know that the key is still good.
+        if self.synced.is_stale() {
+            return Err(StoreError::Unavailable);
+        }
         let [request, response] = hashes.each_ref().map(|hash| self.layout.ledger_shard(hash));
         if request == response {
             return self.record(request, key_id, hashes, keep_until).await;
@@ -61,7 +66,8 @@ impl Inner {
         let mut args = vec![most_text.as_bytes(), until.as_bytes()];
         args.extend(hashes.iter().map(|hash| hash.as_bytes().as_slice()));
         let script = &self.scripts.ledger;
-        let answer = self.durability.run(&self.link, (&self.layout, shard), script, &[&key], &args).await?;
+        let place = Place { anchor: &key, index: shard.index() };
+        let answer = self.durability.run(&self.link, place, script, &[&key], &args).await?;
         let (verdict, held): (String, usize) =
             redis::from_redis_value(answer).map_err(|_| StoreError::Unavailable)?;
         if keep_until.is_none() {

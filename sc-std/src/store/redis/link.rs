@@ -15,7 +15,7 @@ use super::RedisStoreError;
 use super::url::RedisUrl;
 use crate::store::StoreError;
 
-/// Longest wait for a connection, and for one answer on it.
+/// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Longest wait for one call, a reconnection among it: a stopped Redis is an answer within 5 seconds.
 const CALL_TIMEOUT: Duration = Duration::from_secs(3);
@@ -68,7 +68,7 @@ impl Pool {
                 RedisUrl::Single(node) => {
                     let config = ConnectionManagerConfig::new()
                         .set_connection_timeout(Some(CONNECT_TIMEOUT))
-                        .set_response_timeout(Some(CONNECT_TIMEOUT))
+                        .set_response_timeout(Some(CALL_TIMEOUT))
                         // A caller that waits hears of a failure soon; the next one tries again.
                         .set_number_of_retries(1)
                         .set_min_delay(Duration::from_millis(50))
@@ -79,8 +79,9 @@ impl Pool {
                 RedisUrl::Cluster(nodes) => {
                     let client = ClusterClientBuilder::new(nodes.clone())
                         .connection_timeout(CONNECT_TIMEOUT)
-                        .response_timeout(CONNECT_TIMEOUT)
-                        .overall_response_timeout(Some(CALL_TIMEOUT))
+                        // Longer than anybody waits: the client would send a write again that may have been done.
+                        .response_timeout(CALL_TIMEOUT * 4)
+                        .overall_response_timeout(None)
                         .retries(8)
                         .min_retry_wait(20)
                         .max_retry_wait(500)
@@ -168,7 +169,8 @@ impl Link {
         }
     }
 
-    /// Runs a script and waits until so many replicas have what this connection wrote; gives how many do.
+    /// Runs a script and waits until so many replicas have what this connection wrote; gives how many do, and what the
+    /// same server says of its replication.
     pub(super) async fn run_and_wait<K: AsRef<[u8]>>(
         &self,
         script: &Script,
@@ -177,7 +179,7 @@ impl Link {
         args: &[&[u8]],
         replicas: u8,
         patience: Duration,
-    ) -> Result<(Value, u8), StoreError> {
+    ) -> Result<(Value, u8, String), StoreError> {
         match self.send_and_wait(key, script.command(false, keys, args), replicas, patience).await {
             Err(CallError::NoScript) => {
                 Ok(self.send_and_wait(key, script.command(true, keys, args), replicas, patience).await?)
@@ -192,25 +194,40 @@ impl Link {
         command: Cmd,
         replicas: u8,
         patience: Duration,
-    ) -> Result<(Value, u8), CallError> {
-        let mut pipeline = Pipeline::with_capacity(2);
+    ) -> Result<(Value, u8, String), CallError> {
+        let mut pipeline = Pipeline::with_capacity(3);
         pipeline.add_command(command);
-        // In one piece with the write: WAIT counts the writes of its own connection only.
+        // In one piece with the write: both speak of its own connection and server only.
         let patience = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
         pipeline.cmd("WAIT").arg(replicas).arg(patience);
+        pipeline.cmd("INFO").arg("replication");
+        let [written, confirmed, info] = self.pipeline(key, pipeline).await?;
+        let confirmed = redis::from_redis_value(confirmed).unwrap_or(0);
+        Ok((written, confirmed, redis::from_redis_value(info).unwrap_or_default()))
+    }
+
+    /// What the primary that serves `key` now says of its replication.
+    pub(super) async fn replication(&self, key: &str) -> Result<String, StoreError> {
+        let mut pipeline = Pipeline::with_capacity(2);
+        // A command with a key is sent on by a server that no longer serves it.
+        pipeline.cmd("EXISTS").arg(key);
+        pipeline.cmd("INFO").arg("replication");
+        let [_, info] = self.pipeline(key, pipeline).await?;
+        redis::from_redis_value(info).map_err(|_| StoreError::Unavailable)
+    }
+
+    /// Sends commands in one piece to the primary that holds `key`, on a connection that may wait.
+    async fn pipeline<const N: usize>(&self, key: &str, pipeline: Pipeline) -> Result<[Value; N], CallError> {
         within(async {
             let answers = match self.waiting.next()? {
-                Connection::Single(mut connection) => connection.send_packed_commands(&pipeline, 0, 2).await,
+                Connection::Single(mut connection) => connection.send_packed_commands(&pipeline, 0, N).await,
                 Connection::Cluster(mut connection) => {
                     let route = SingleNodeRoutingInfo::SpecificNode(primary_of(key));
-                    connection.route_pipeline(pipeline, 0, 2, route).await
+                    connection.route_pipeline(pipeline, 0, N, route).await
                 }
             }?;
-            let short = || RedisError::from((ErrorKind::Client, "an answer is missing"));
-            let mut answers = answers.into_iter();
-            let written = answers.next().ok_or_else(short)?.extract_error()?;
-            let replicas = answers.next().ok_or_else(short)?.extract_error()?;
-            Ok((written, redis::from_redis_value::<u8>(replicas).unwrap_or(0)))
+            let answers: Vec<_> = answers.into_iter().map(Value::extract_error).collect::<Result<_, _>>()?;
+            <[Value; N]>::try_from(answers).map_err(|_| (ErrorKind::Client, "an answer is missing").into())
         })
         .await
     }

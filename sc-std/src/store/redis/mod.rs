@@ -10,10 +10,16 @@
 //! | `session`, `ledger`, `limit`, `keys`, `token` | sessions, wrapped keys, rate limits, RSA keys, reset tokens |
 //!
 //! # What a fail-over can lose
-//! A session that was acknowledged, its end by a close, and the hashes of its wrapped keys are never lost: those writes wait for a
-//! replica ([`RedisOptions::with_replicas`]). IV claims, rate limits and reset tokens are replicated a moment after the
+//! Not a session that was acknowledged, nor its end by a close, nor the hashes of its wrapped keys, nor a revocation: those
+//! writes wait for a replica ([`RedisOptions::with_replicas`]; by default in a cluster). IV claims, rate limits and reset tokens are replicated a moment after the
 //! answer, so a primary that dies may take its last few along: within that moment a request that was recorded could be
 //! replayed once. [`RedisOptions::with_waiting_claims`] closes that gap too, for one replication round trip a message.
+//!
+//! # What a restart can lose
+//! Whatever Redis has not on its disk. A Redis that lost everything costs the sessions, and the shared RSA keys with their
+//! ledgers: servers drop those keys within seconds and make a new one. One that comes back older than it was has forgotten
+//! claims and ledger entries, so what was recorded in between could be replayed: run it with `appendonly yes`, and with
+//! `appendfsync always` where that second matters. RSA keys from files outlive any such loss: with them it is a must.
 
 mod durability;
 mod keys;
@@ -23,12 +29,13 @@ mod limit;
 mod link;
 mod options;
 mod session;
+mod synced;
 mod token;
 mod url;
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use sc_core::exchange::WrappedKeyHash;
@@ -46,6 +53,7 @@ use crate::store::{MemoryStoreOptions, Store, StoreError, StoreKeys};
 use durability::Durability;
 use layout::Layout;
 use link::{Link, Script};
+use synced::Synced;
 use url::RedisUrl;
 
 /// Why a store over Redis was not opened. Never repeats a password.
@@ -61,6 +69,9 @@ pub enum RedisStoreError {
     /// Redis would drop live sessions and claims when its memory is full.
     #[error("Redis would evict live sessions: its maxmemory-policy is {0}, it must be noeviction")]
     Eviction(String),
+    /// No server has ever used the namespace.
+    #[error("no server has used this namespace of Redis")]
+    Nothing,
     /// The records there were sealed under another store key.
     #[error("the store key does not open what is in Redis: it is another service's, or the key was replaced")]
     WrongStoreKey,
@@ -106,13 +117,18 @@ struct Inner {
     layout: Layout,
     keys: StoreKeys,
     limit_key: Zeroizing<[u8; 32]>,
-    account_key: Zeroizing<[u8; 32]>,
+    /// The one in use, then those of older store keys.
+    account_keys: Vec<Zeroizing<[u8; 32]>>,
     bounds: MemoryStoreOptions,
     durability: Durability,
     waiting_claims: bool,
     scripts: Scripts,
     /// RSA keys whose sessions have ended, as last seen.
     revoked: ArcSwap<HashSet<KeyId>>,
+    /// When keys and revocations were last brought up to date.
+    synced: Synced,
+    /// Shared keys that did not open, so that each is told of once.
+    complained: Mutex<HashSet<String>>,
     /// Live sessions of all servers, as last counted; more than there can be before the first count.
     live: AtomicU64,
     /// Who this server is when it asks for the right to rotate.
@@ -130,6 +146,7 @@ struct Scripts {
     token_create: Script,
     token_use: Script,
     keys_add: Script,
+    revoke: Script,
 }
 
 impl Scripts {
@@ -149,6 +166,7 @@ impl Scripts {
             token_create: Script::new(include_str!("lua/token_create.lua")),
             token_use: Script::new(include_str!("lua/token_use.lua")),
             keys_add: Script::new(include_str!("lua/keys_add.lua")),
+            revoke: Script::new(include_str!("lua/revoke.lua")),
         }
     }
 }
@@ -167,20 +185,22 @@ impl RedisStore {
         let replicas = options.replicas.unwrap_or(u8::from(url.is_cluster()));
         let inner = Inner {
             link: Link::open(&url).await?,
-            limit_key: keys.derive(b"scv2-limit"),
-            account_key: keys.derive(b"scv2-account"),
+            limit_key: keys.derive(b"scv2-limit").into_iter().next().unwrap_or_default(),
+            account_keys: keys.derive(b"scv2-account"),
             keys,
             bounds: options.bounds,
-            durability: Durability::new(replicas, options.patience, &layout),
+            durability: Durability::new(replicas, options.patience, layout.places()),
             waiting_claims: options.waiting_claims,
             scripts: Scripts::new(),
             revoked: ArcSwap::default(),
             live: AtomicU64::new(u64::MAX),
+            synced: Synced::default(),
+            complained: Mutex::default(),
             name: SessionId::draw(&mut crate::rng::SystemSeeded).to_text().to_string(),
             layout,
         };
         inner.refuse_eviction().await?;
-        inner.prove_store_key().await?;
+        inner.prove_store_key(options.existing).await?;
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -194,6 +214,14 @@ impl RedisStore {
     #[must_use]
     pub fn email_hash_key(&self) -> crate::message::EmailHashKey {
         self.inner.keys.email_hash_key()
+    }
+
+    /// Whether an RSA key is one that the servers of this store share, and not read from a file.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn shares_key(&self, key_id: &KeyId) -> Result<bool, StoreError> {
+        self.inner.shares_key(key_id).await
     }
 
     /// Sessions held by all servers together, the ended ones that were not yet swept among them.
@@ -223,15 +251,20 @@ impl Inner {
     }
 
     /// Two services with different store keys in one namespace would refuse each other's sessions one by one: better at once.
-    async fn prove_store_key(&self) -> Result<(), RedisStoreError> {
+    async fn prove_store_key(&self, existing: bool) -> Result<(), RedisStoreError> {
         const PROOF: &[u8] = b"proof";
         let key = self.layout.shared("proof");
         let proof = self.keys.seal(PROOF, PROOF).ok_or(StoreError::Unavailable)?;
-        let mut command = redis::cmd("SET");
-        command.arg(&key).arg(&proof).arg("NX").arg("GET");
+        if !existing {
+            let mut command = redis::cmd("SET");
+            command.arg(&key).arg(&proof).arg("NX");
+            self.link.call(&key, command).await?;
+        }
+        let mut command = redis::cmd("GET");
+        command.arg(&key);
         let answer = self.link.call(&key, command).await?;
         let there: Option<Vec<u8>> = redis::from_redis_value(answer).map_err(|_| StoreError::Unavailable)?;
-        let Some(there) = there else { return Ok(()) };
+        let there = there.ok_or(RedisStoreError::Nothing)?;
         if self.keys.open(PROOF, &there).is_none() {
             return Err(RedisStoreError::WrongStoreKey);
         }
@@ -287,9 +320,6 @@ impl Store for RedisStore {
     async fn purge(&self, now: UnixMillis) {
         if let Err(error) = self.inner.sweep(now).await {
             tracing::warn!(%error, "ended sessions could not be counted out");
-        }
-        if let Err(error) = self.inner.durability.refresh(&self.inner.link, &self.inner.layout).await {
-            tracing::warn!(%error, "replicas could not be counted");
         }
     }
 

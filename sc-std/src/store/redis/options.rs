@@ -12,6 +12,7 @@ pub struct RedisOptions {
     pub(super) replicas: Option<u8>,
     pub(super) patience: Duration,
     pub(super) waiting_claims: bool,
+    pub(super) existing: bool,
 }
 
 impl Default for RedisOptions {
@@ -22,6 +23,7 @@ impl Default for RedisOptions {
             replicas: None,
             patience: Duration::from_millis(500),
             waiting_claims: false,
+            existing: false,
         }
     }
 }
@@ -62,6 +64,13 @@ impl RedisOptions {
     #[must_use]
     pub const fn with_waiting_claims(mut self) -> Self {
         self.waiting_claims = true;
+        self
+    }
+
+    /// Opens only what a server has used before: for tools, which a mistaken namespace should not satisfy. Default: off.
+    #[must_use]
+    pub const fn with_existing_only(mut self) -> Self {
+        self.existing = true;
         self
     }
 }

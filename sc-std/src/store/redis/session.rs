@@ -10,13 +10,14 @@ use sc_core::replay::{ClaimVerdict, IvClaim};
 use sc_core::server::{NewSession, SessionRecord};
 
 use super::Inner;
+use super::durability::Place;
 use super::layout::SessionKeys;
 use crate::store::StoreError;
 use crate::store::claims::MODEST_CLAIMS;
 
 /// Digits of the end in front of a record.
 const END_LEN: usize = 16;
-/// Sessions looked at together when an RSA key is revoked.
+/// Sessions, or shards, looked at together where all are.
 const AT_ONCE: usize = 64;
 /// The field of a session whose messages are only counted.
 const COUNTER: &[u8] = b"#";
@@ -119,16 +120,19 @@ impl Inner {
         self.run_over(&keys, UnixMillis(0), &self.scripts.close, &[], true).await.map(drop)
     }
 
-    /// Counts ended sessions out, a thousand a shard at most; gives how many are left.
+    /// Counts ended sessions out, a thousand a shard at most; gives how many are left. A shard that does not answer keeps no
+    /// other waiting.
     pub(super) async fn sweep(&self, now: UnixMillis) -> Result<u64, StoreError> {
-        let mut live = 0_u64;
-        for shard in self.layout.all() {
+        let sweeps = self.layout.all().map(|shard| async move {
             let keys = self.layout.sessions(shard);
             let answer = self.run_over(&keys, now, &self.scripts.sweep, &[], false).await?;
             let (_, left): (u64, u64) =
                 redis::from_redis_value(answer).map_err(|_| StoreError::Unavailable)?;
-            live = live.saturating_add(left);
-        }
+            Ok(left)
+        });
+        let swept: Vec<Result<u64, StoreError>> =
+            futures_util::stream::iter(sweeps).buffer_unordered(AT_ONCE).collect().await;
+        let live: u64 = swept.into_iter().sum::<Result<u64, StoreError>>()?;
         self.live.store(live, Ordering::Relaxed);
         Ok(live)
     }
@@ -199,7 +203,8 @@ impl Inner {
         let (record, claims) = (keys.record(), keys.claims());
         let named = [&record, &claims, &keys.index, &keys.total];
         if durable {
-            self.durability.run(&self.link, (&self.layout, keys.shard), script, &named, &args).await
+            let place = Place { anchor: &keys.index, index: keys.shard.index() };
+            self.durability.run(&self.link, place, script, &named, &args).await
         } else {
             self.link.run(script, &keys.index, &named, &args).await
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use redis::Value;
 use sc_core::id::UnixMillis;
+use zeroize::Zeroizing;
 
 use super::{Inner, hex};
 use crate::keyed_hash::keyed_hash;
@@ -29,9 +30,10 @@ impl RedisTokens {
         Self { inner, ttl_ms, max_tokens }
     }
 
-    /// The account's name in Redis.
-    fn name(&self, account: &AccountId) -> String {
-        hex(&keyed_hash(&self.inner.account_key, &[account.as_str().as_bytes()]))
+    /// The account's names in Redis: the one in use, then those under older store keys.
+    fn names(&self, account: &AccountId) -> impl Iterator<Item = String> {
+        let name = |key: &Zeroizing<[u8; 32]>| hex(&keyed_hash(key, &[account.as_str().as_bytes()]));
+        self.inner.account_keys.iter().map(name)
     }
 
     fn prefixes(&self) -> [String; 2] {
@@ -76,7 +78,8 @@ impl TokenStore for RedisTokens {
 
     async fn create(&self, account: &AccountId, now: UnixMillis) -> Result<ResetToken, TokenError> {
         let token = ResetToken::draw(&mut SystemSeeded);
-        let (hash, name, [tokens, accounts]) = (hex(&token.hash()), self.name(account), self.prefixes());
+        let name = self.names(account).next().ok_or(TokenError::Unavailable)?;
+        let (hash, [tokens, accounts]) = (hex(&token.hash()), self.prefixes());
         let sealed = self.inner.keys.seal(&record_id(&hash), account.as_str().as_bytes());
         let entry = [name.as_bytes(), &sealed.ok_or(TokenError::Unavailable)?].concat();
         let index = self.index();
@@ -101,6 +104,9 @@ impl TokenStore for RedisTokens {
         if account.is_none() {
             tracing::error!("a reset token in Redis does not open: it was changed, or its store key is gone");
         }
+        if let Some(account) = account.as_ref().filter(|_| self.inner.account_keys.len() > 1) {
+            self.revoke_account(account).await?;
+        }
         Ok(account)
     }
 
@@ -109,7 +115,10 @@ impl TokenStore for RedisTokens {
     }
 
     async fn revoke_account(&self, account: &AccountId) -> Result<(), TokenError> {
-        self.end("", &self.name(account), true).await.map(drop)
+        for name in self.names(account) {
+            self.end("", &name, true).await?;
+        }
+        Ok(())
     }
 }
 

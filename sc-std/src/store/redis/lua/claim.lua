@@ -19,8 +19,13 @@ if field == '#' then
   end
 else
   local known = redis.call('HGET', claims, field)
+  if known == value then
+    return 'replayed'
+  end
   if known then
-    return known == value and 'replayed' or 'reused'
+    -- The client's random generator failed, and GCM gives its authentication key up: the session ends in this very step.
+    forget(id)
+    return 'reused'
   end
   local held = redis.call('HLEN', claims)
   if held >= tonumber(ARGV[7]) then

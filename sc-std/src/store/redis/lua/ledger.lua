@@ -19,4 +19,9 @@ if ARGV[2] ~= '' then
 else
   redis.call('PERSIST', ledger)
 end
-return {verdict, redis.call('SCARD', ledger)}
+local held = redis.call('SCARD', ledger)
+-- Its time was over by this server's clock, so that nothing is kept: then nothing may be accepted either.
+if held == 0 then
+  verdict = 'full'
+end
+return {verdict, held}

@@ -7,25 +7,30 @@ local now, record_prefix, claims_prefix = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 -- Claims outlive their record, so that the count stays right even where nobody looked for a while: a week.
 local KEEP = 604800000
 
+-- A full Redis refuses a script whose first write takes memory: the first write here gives some back.
 local function forget(id)
   local held = redis.call('HLEN', claims_prefix .. id)
+  redis.call('UNLINK', record_prefix .. id, claims_prefix .. id)
   if held > 0 then
     redis.call('DECRBY', total, held)
   end
-  redis.call('UNLINK', record_prefix .. id, claims_prefix .. id)
   return redis.call('ZREM', index, id)
 end
 
 -- Drops sessions that are over, at most that many; whoever was used meanwhile is looked at again later.
 local function sweep(most)
-  local ended = 0
+  local ended, used = 0, {}
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', now, 'LIMIT', 0, most)) do
     local left = redis.call('PTTL', record_prefix .. id)
     if left > 0 then
-      redis.call('ZADD', index, now + left, id)
+      used[id] = left
     else
       ended = ended + forget(id)
     end
+  end
+  for id, left in pairs(used) do
+    -- Without memory for it the old entry stands, and is looked at again.
+    redis.pcall('ZADD', index, now + left, id)
   end
   if redis.call('ZCARD', index) == 0 then
     redis.call('DEL', total)
