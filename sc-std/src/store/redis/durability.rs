@@ -19,9 +19,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::{StreamExt, stream};
 use redis::Value;
 use tokio::sync::Semaphore;
 
+use super::layout::Layout;
 use super::link::{Link, Script};
 use crate::store::StoreError;
 
@@ -43,6 +45,9 @@ pub(super) struct Durability {
     alone: Mutex<HashMap<String, Instant>>,
     under_way: Semaphore,
 }
+
+/// Shards looked at together.
+const LOOKS: usize = 16;
 
 /// Keys of one slot, and which count of replicas is theirs.
 #[derive(Clone, Copy)]
@@ -99,6 +104,18 @@ impl Durability {
         }
         self.alone().insert(primary.id, Instant::now());
         Ok(answer)
+    }
+
+    /// Looks how many replicas there are, so that after a fail-over no write waits in vain, and for a replica that came back
+    /// every write does.
+    pub(super) async fn refresh(&self, link: &Link, layout: &Layout) {
+        let looks = layout.all().filter(|_| self.wanted > 0).map(|shard| async move {
+            // A primary that does not answer is asked again next time; its writes find out for themselves.
+            let primary = Primary::read(&link.replication(&layout.anchor(shard)).await.ok()?)?;
+            self.expected.get(shard.index())?.store(primary.online.min(self.wanted), Ordering::Relaxed);
+            Some(())
+        });
+        stream::iter(looks).buffer_unordered(LOOKS).for_each(|_| std::future::ready(())).await;
     }
 
     /// Whether a primary that answers now was known to serve just before; if so, it is known to serve now.

@@ -321,6 +321,7 @@ impl Store for RedisStore {
         if let Err(error) = self.inner.sweep(now).await {
             tracing::warn!(%error, "ended sessions could not be counted out");
         }
+        self.inner.durability.refresh(&self.inner.link, &self.inner.layout).await;
     }
 
     async fn sync(&self, keys: &KeyRing, now: UnixMillis) -> Result<(), StoreError> {
