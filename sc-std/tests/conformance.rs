@@ -4,20 +4,20 @@
 use std::sync::Arc;
 
 use sc_std::reset::ResetTokens;
-use sc_std::store::{MemoryStore, MemoryStoreOptions, conformance};
+use sc_std::store::{MemoryStore, StoreOptions, conformance};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_store_in_memory_conforms() {
     conformance::check(&Arc::new(MemoryStore::default())).await.unwrap();
     conformance::check_message_limit(&Arc::new(MemoryStore::default())).await.unwrap();
-    let small = MemoryStore::new(MemoryStoreOptions::default().with_max_sessions(10));
+    let small = MemoryStore::new(StoreOptions::default().with_max_sessions(10));
     conformance::check_full(&Arc::new(small), 10).await.unwrap();
     conformance::check_tokens(&Arc::new(ResetTokens::new(60_000, 100))).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_store_that_forgets_ivs_is_found_out() {
-    let forgetful = MemoryStore::new(MemoryStoreOptions::default().without_replay_check());
+    let forgetful = MemoryStore::new(StoreOptions::default().without_replay_check());
     let violation = conformance::check(&Arc::new(forgetful)).await.unwrap_err().to_string();
     assert!(
         violation.starts_with("the same IV and tag are a replay; the store said Ok(Some(New))"),

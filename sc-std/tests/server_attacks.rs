@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::Frame;
 use sc_core::code::Code;
 use sc_std::server::ScRouter;
-use sc_std::store::MemoryStoreOptions;
+use sc_std::store::StoreOptions;
 use server_support::*;
 use tower::{Layer, ServiceExt};
 
@@ -151,7 +151,7 @@ async fn headers_of_any_bytes_are_refused_or_ignored_and_never_come_back() {
 
 #[tokio::test]
 async fn every_prefix_and_every_changed_byte_of_a_first_message_is_refused_without_a_panic() {
-    let world = World::with(MemoryStoreOptions::default(), |builder| {
+    let world = World::with(StoreOptions::default(), |builder| {
         builder.with_set_up_limit(sc_std::rate_limit::Limit::new(1_000_000, 1))
     });
     let good = world.peer().first(b"hello");
@@ -174,7 +174,7 @@ async fn every_prefix_and_every_changed_byte_of_a_first_message_is_refused_witho
 
 #[tokio::test]
 async fn text_envelopes_of_any_shape_are_refused_without_a_panic() {
-    let world = World::with(MemoryStoreOptions::default(), |builder| builder.with_text_envelope());
+    let world = World::with(StoreOptions::default(), |builder| builder.with_text_envelope());
     let peer = world.peer_in_session().await;
     let p = base64(&peer.seal(b"x")[4..]);
     for text in [

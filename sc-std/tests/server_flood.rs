@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 
 use sc_core::code::Code;
 use sc_std::rate_limit::Limit;
-use sc_std::store::MemoryStoreOptions;
+use sc_std::store::StoreOptions;
 use server_support::gate::Gate;
 use server_support::*;
 use tokio::task::JoinSet;
@@ -19,7 +19,7 @@ const SEALED: usize = 200;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sealed_requests_are_answered_while_a_flood_of_set_ups_fills_the_queue() {
     let (gate, keys) = Gate::ring();
-    let world = World::on(keys, MemoryStoreOptions::default(), |builder| {
+    let world = World::on(keys, StoreOptions::default(), |builder| {
         builder.with_admission(NonZeroUsize::MIN, WAITING).with_set_up_limit(Limit::new(100_000, 1))
     });
     gate.open();

@@ -13,7 +13,7 @@ use sc_std::keys::KeyRing;
 use sc_std::provider::AwsLc;
 use sc_std::rng::SystemSeeded;
 use sc_std::server::{RouteKind, ScServer};
-use sc_std::store::{MemoryStore, MemoryStoreOptions};
+use sc_std::store::{MemoryStore, StoreOptions};
 use server_support::*;
 
 const NO_STORE: &str = "no-store, no-transform";
@@ -56,7 +56,7 @@ async fn the_public_key_document_has_its_fields_and_may_be_cached_for_less_than_
     let day = 24 * 60 * 60 * 1000;
     let keys = KeyRing::in_memory(2048, day, START).unwrap();
     let info = keys.published(START).unwrap();
-    let world = World::on(keys.into(), MemoryStoreOptions::default(), |builder| builder);
+    let world = World::on(keys.into(), StoreOptions::default(), |builder| builder);
     let reply = world.ask("GET", PUBLIC_KEY, &[], vec![]).await;
     let json = reply.json();
     assert_eq!((reply.status, &json["success"], &json["code"]), (200, &true.into(), &"2000".into()));
@@ -74,7 +74,7 @@ async fn the_public_key_document_has_its_fields_and_may_be_cached_for_less_than_
 
 #[tokio::test]
 async fn a_server_without_bound_offers_no_profiles_and_a_fixed_key_does_not_expire() {
-    let world = World::with(MemoryStoreOptions::default(), |builder| builder.with_bound(BoundPolicy::Off));
+    let world = World::with(StoreOptions::default(), |builder| builder.with_bound(BoundPolicy::Off));
     let data = &world.ask("GET", PUBLIC_KEY, &[], vec![]).await.json()["data"];
     assert!(data["expiresAt"].is_null() && data.as_object().unwrap().contains_key("expiresAt"), "{data}");
     assert!(data.get("profiles").is_none(), "{data}");
@@ -94,7 +94,7 @@ async fn a_session_by_the_endpoint_carries_many_messages_in_both_profiles() {
 
 #[tokio::test]
 async fn the_session_answer_says_its_end_its_idle_timeout_and_a_profile_that_is_not_plain() {
-    let world = World::with(MemoryStoreOptions::default(), |builder| builder.with_session_ttl_ms(1_000_000));
+    let world = World::with(StoreOptions::default(), |builder| builder.with_session_ttl_ms(1_000_000));
     for (choice, profile) in [(ProfileChoice::Plain, None), (ProfileChoice::RequireBound, Some("bound"))] {
         let (request, _) = client(&world, choice).await.begin(&mut SystemSeeded).unwrap();
         let reply = world.post(SESSION, &[HASH], serde_json::to_vec(&request).unwrap()).await;
@@ -109,7 +109,7 @@ async fn the_session_answer_says_its_end_its_idle_timeout_and_a_profile_that_is_
 
 #[tokio::test]
 async fn an_inline_set_up_answers_at_once_and_its_headers_name_the_session() {
-    let world = World::with(MemoryStoreOptions::default(), |builder| builder.with_session_ttl_ms(1_000_000));
+    let world = World::with(StoreOptions::default(), |builder| builder.with_session_ttl_ms(1_000_000));
     for profile in [ProfileChoice::Plain, ProfileChoice::RequireBound] {
         let client = client(&world, profile).await;
         let mut sealed = vec![0; client.first_sealed_len(5).unwrap()];
@@ -260,9 +260,13 @@ async fn a_handlers_error_is_sealed_with_its_status() {
 #[tokio::test]
 async fn a_text_envelope_is_refused_by_default_and_answered_in_kind_when_on() {
     for on in [false, true] {
-        let world = World::with(MemoryStoreOptions::default(), |builder| {
-            if on { builder.with_text_envelope() } else { builder }
-        });
+        let world =
+            World::with(
+                StoreOptions::default(),
+                |builder| {
+                    if on { builder.with_text_envelope() } else { builder }
+                },
+            );
         let peer = world.peer_in_session().await;
         let text = format!("{{\"v\":2,\"p\":\"{}\"}} \n", base64(&peer.seal(b"hello")[4..]));
         let reply = world.echo(&peer, text.into_bytes()).await;

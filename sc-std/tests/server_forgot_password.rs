@@ -14,7 +14,7 @@ use sc_std::reset::{
     ResetTokens, ResetWorker,
 };
 use sc_std::server::{ForgotPasswordEndpoint, ScRouter};
-use sc_std::store::{MemoryStoreOptions, Store};
+use sc_std::store::{Store, StoreOptions};
 use serde_json::{Value, json};
 use server_support::*;
 
@@ -33,7 +33,7 @@ impl Desk {
     }
 
     async fn with(accounts: impl Accounts, queue: usize, by_email: Limit) -> Self {
-        let mut world = World::with(MemoryStoreOptions::default(), |builder| {
+        let mut world = World::with(StoreOptions::default(), |builder| {
             builder.with_client_ip_header(HeaderName::from_static("cf-connecting-ip"))
         });
         let folder = tempfile::tempdir().unwrap();

@@ -13,7 +13,7 @@ use sc_core::server::{NewSession, SessionRecord};
 use sc_std::keys::KeyRing;
 use sc_std::rate_limit::Limit;
 use sc_std::server::ScServer;
-use sc_std::store::{MemoryStore, MemoryStoreOptions, Store, StoreError};
+use sc_std::store::{MemoryStore, Store, StoreError, StoreOptions};
 use serde_json::{Value, json};
 use server_support::*;
 
@@ -21,7 +21,7 @@ const ID: (&str, &str) = ("x-request-id", "0b0e7a3c-1f3d-4b52-9a3e-0f5f0a8f1c11"
 
 /// A world that lets a test try as often as it wants.
 fn patient() -> World {
-    World::with(MemoryStoreOptions::default(), |builder| builder.with_set_up_limit(Limit::new(100_000, 1)))
+    World::with(StoreOptions::default(), |builder| builder.with_set_up_limit(Limit::new(100_000, 1)))
 }
 
 /// A victim's set-up and first message, as an attacker behind TLS records them.

@@ -18,7 +18,7 @@ use sc_core::code::Code;
 use sc_std::rate_limit::Limit;
 use sc_std::server::ScRouter;
 use sc_std::server::serve::{ServeOptions, serve};
-use sc_std::store::MemoryStoreOptions;
+use sc_std::store::StoreOptions;
 use server_support::gate::Gate;
 use server_support::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -98,9 +98,8 @@ async fn slow_headers_are_cut_and_half_open_connections_block_nobody() {
 
 #[tokio::test]
 async fn a_slow_body_is_cut_and_refused() {
-    let world = World::with(MemoryStoreOptions::default(), |builder| {
-        builder.with_body_timeout(Duration::from_millis(200))
-    });
+    let world =
+        World::with(StoreOptions::default(), |builder| builder.with_body_timeout(Duration::from_millis(200)));
     let peer = world.peer_in_session().await;
     let served = Served::new(&world, ServeOptions::default()).await;
     for more in ["content-length: 100\r\n", "transfer-encoding: chunked\r\n"] {
@@ -214,7 +213,7 @@ async fn chunks_of_any_size_and_trailers_make_one_body() {
 
 fn one_at_a_time(waiting: usize) -> (Arc<Gate>, World) {
     let (gate, keys) = Gate::ring();
-    let world = World::on(keys, MemoryStoreOptions::default(), |builder| {
+    let world = World::on(keys, StoreOptions::default(), |builder| {
         let limit = Limit::new(10_000, 1);
         builder.with_admission(NonZeroUsize::MIN, waiting).with_set_up_limit(limit)
     });

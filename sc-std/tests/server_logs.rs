@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use sc_std::message::{EmailHashKey, ForgotPassword, Message};
 use sc_std::reset::{KnownAddresses, Outbox, ResetConfig, ResetLink, ResetTokens, ResetWorker};
 use sc_std::server::{ForgotPasswordEndpoint, ScRouter};
-use sc_std::store::{MemoryStoreOptions, Store};
+use sc_std::store::{Store, StoreOptions};
 use server_support::*;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -66,7 +66,7 @@ fn hex(bytes: &[u8]) -> String {
 async fn nothing_private_reaches_a_log_in_a_whole_flow_and_its_failures() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
-    let mut world = World::with(MemoryStoreOptions::default(), |builder| builder.with_text_envelope());
+    let mut world = World::with(StoreOptions::default(), |builder| builder.with_text_envelope());
     let folder = tempfile::tempdir().unwrap();
     let outbox = Outbox::create(folder.path(), "Service <no-reply@example.com>").unwrap();
     let worker = ResetWorker::spawn(

@@ -15,7 +15,7 @@ use sc_std::reset::{Account, ResetConfig, ResetLink, ResetTokens, ResetWorker};
 use sc_std::reset::{Accounts, AccountsError, KnownAddresses, Mail, MailError, Mailer};
 use sc_std::server::meter::BUCKETS_SECONDS;
 use sc_std::server::{ForgotPasswordEndpoint, ScRouter};
-use sc_std::store::{MemoryStoreOptions, Store};
+use sc_std::store::{Store, StoreOptions};
 use server_support::gate::Gate;
 use server_support::*;
 
@@ -164,7 +164,7 @@ async fn a_queue_that_is_full_shows_while_it_is() {
     let one = NonZeroUsize::MIN;
     let ((world, gate), figures) = counted(|| {
         let change = |builder: sc_std::server::ScServerBuilder<_, _>| builder.with_admission(one, 1);
-        (World::on(keys, MemoryStoreOptions::default(), change), gate)
+        (World::on(keys, StoreOptions::default(), change), gate)
     });
     let set_up = || {
         let (world, body) = (world.clone(), world.peer().set_up());
@@ -197,7 +197,7 @@ async fn a_queue_that_is_full_shows_while_it_is() {
 
 #[tokio::test]
 async fn a_store_that_is_full_is_counted() {
-    let options = MemoryStoreOptions::default().with_max_sessions(1);
+    let options = StoreOptions::default().with_max_sessions(1);
     let (world, figures) = counted(|| World::with(options, |builder| builder));
     world.peer_in_session().await;
     assert_eq!(world.post(SESSION, &[HASH], world.peer().set_up()).await.refusal(), refused(Code::Busy));

@@ -10,7 +10,7 @@ use http::HeaderValue;
 use sc_core::code::Code;
 use sc_std::keys::KeyRing;
 use sc_std::rate_limit::Limit;
-use sc_std::store::MemoryStoreOptions;
+use sc_std::store::StoreOptions;
 use serde_json::{Value, json};
 use server_support::gate::Gate;
 use server_support::*;
@@ -104,7 +104,7 @@ async fn earlier_wins(world: &World, good: &Draft, violations: &[Violation<'_>])
 }
 
 fn strict(keys: Arc<KeyRing>, limit: Limit) -> World {
-    World::on(keys, MemoryStoreOptions::default(), |builder| {
+    World::on(keys, StoreOptions::default(), |builder| {
         builder
             .with_portal_access_code(HeaderValue::from_static("portal"))
             .with_required_cdn_headers()
@@ -216,7 +216,7 @@ async fn the_set_up_limit_comes_before_admission_and_admission_before_the_privat
 
 #[tokio::test]
 async fn inline_off_is_told_before_the_key_id_and_after_the_envelope() {
-    let world = World::with(MemoryStoreOptions::default(), |builder| builder.without_inline());
+    let world = World::with(StoreOptions::default(), |builder| builder.without_inline());
     let mut body = world.peer().first(b"x");
     let asked = async |body: &Vec<u8>| world.post(ECHO, &[HASH], body.clone()).await.refusal();
     assert_eq!(asked(&body).await, refused(Code::InvalidPayload));

@@ -11,7 +11,7 @@ use sc_core::id::KeyId;
 use sc_core::server::BoundPolicy;
 use sc_std::keys::KeyRing;
 use sc_std::rate_limit::Limit;
-use sc_std::store::{MemoryStoreOptions, Store};
+use sc_std::store::{Store, StoreOptions};
 use server_support::*;
 
 const MINUTE: u64 = 60_000;
@@ -68,7 +68,7 @@ async fn another_version_is_unsupported_in_the_header_and_in_the_envelope() {
         assert_eq!(reply.refusal(), refused(Code::UnsupportedVersion), "{version:#x}");
     }
     assert!(world.post(ECHO, &in_session(&peer), peer.seal(b"x")).await.is_sealed(), "absent is accepted");
-    let off = World::with(MemoryStoreOptions::default(), |builder| builder.with_bound(BoundPolicy::Off));
+    let off = World::with(StoreOptions::default(), |builder| builder.with_bound(BoundPolicy::Off));
     let mut first = off.peer().first(b"x");
     first[2] = 0x82;
     assert_eq!(off.post(ECHO, &[HASH], first).await.refusal(), refused(Code::UnsupportedVersion));
@@ -76,7 +76,7 @@ async fn another_version_is_unsupported_in_the_header_and_in_the_envelope() {
 
 #[tokio::test]
 async fn too_large_is_told_by_the_announced_and_by_the_real_length() {
-    let world = World::with(MemoryStoreOptions::default(), |builder| builder.with_max_plaintext(1000));
+    let world = World::with(StoreOptions::default(), |builder| builder.with_max_plaintext(1000));
     let peer = world.peer_in_session().await;
     let max = 1000 + 1316;
     let real = world.post(ECHO, &in_session(&peer), vec![0; max + 1]).await;
@@ -98,7 +98,7 @@ async fn the_default_cap_is_a_mebibyte_of_plaintext_for_every_handler() {
     let text = vec![7; 1 << 20];
     let reply = world.echo(&peer, peer.seal(&text)).await;
     assert_eq!((reply.status, peer.open(&reply) == text), (200, true));
-    let large = World::with(MemoryStoreOptions::default(), |builder| builder.with_max_plaintext(3 << 20));
+    let large = World::with(StoreOptions::default(), |builder| builder.with_max_plaintext(3 << 20));
     let peer = large.peer_in_session().await;
     let text = vec![7; 3 << 20];
     let reply = large.echo(&peer, peer.seal(&text)).await;
@@ -182,7 +182,7 @@ async fn an_iv_that_comes_again_with_another_tag_destroys_the_session() {
 
 #[tokio::test]
 async fn without_the_replay_check_a_message_opens_twice_but_its_count_goes_on() {
-    let world = World::with(MemoryStoreOptions::default().without_replay_check(), |builder| builder);
+    let world = World::with(StoreOptions::default().without_replay_check(), |builder| builder);
     let peer = world.peer_in_session().await;
     let body = peer.seal(b"x");
     for _ in 0..3 {
@@ -208,7 +208,7 @@ async fn a_session_ends_at_its_message_limit() {
 #[tokio::test]
 async fn a_session_ends_unused_idle_and_at_its_absolute_end() {
     let ttl = 100 * MINUTE;
-    let world = World::with(MemoryStoreOptions::default(), |builder| builder.with_session_ttl_ms(ttl));
+    let world = World::with(StoreOptions::default(), |builder| builder.with_session_ttl_ms(ttl));
     let (unused, idle, used) =
         (world.peer_in_session().await, world.peer_in_session().await, world.peer_in_session().await);
     assert!(world.is_alive(&idle).await && world.is_alive(&used).await);
@@ -239,7 +239,7 @@ async fn a_session_ends_unused_idle_and_at_its_absolute_end() {
 async fn revoking_an_rsa_key_ends_its_sessions_and_no_others() {
     let hour = 60 * MINUTE;
     let keys = Arc::new(KeyRing::in_memory(2048, 24 * hour, START).unwrap());
-    let world = World::on(Arc::clone(&keys), MemoryStoreOptions::default(), |builder| builder);
+    let world = World::on(Arc::clone(&keys), StoreOptions::default(), |builder| builder);
     let old = world.peer_in_session().await;
     keys.rotate(START).unwrap();
     let new = world.peer_in_session().await;
@@ -256,7 +256,7 @@ async fn revoking_an_rsa_key_ends_its_sessions_and_no_others() {
 async fn sessions_survive_a_rotation_and_the_old_key_is_accepted_within_the_overlap() {
     let hour = 60 * MINUTE;
     let keys = Arc::new(KeyRing::in_memory(2048, 2 * hour, START).unwrap());
-    let world = World::on(Arc::clone(&keys), MemoryStoreOptions::default(), |builder| builder);
+    let world = World::on(Arc::clone(&keys), StoreOptions::default(), |builder| builder);
     let peer = world.peer_in_session().await;
     let old = keys.published(START).unwrap();
     assert!(world.is_alive(&peer).await);
@@ -281,7 +281,7 @@ async fn sessions_survive_a_rotation_and_the_old_key_is_accepted_within_the_over
 
 #[tokio::test]
 async fn set_up_attempts_are_limited_for_each_address_and_failed_ones_count() {
-    let world = World::with(MemoryStoreOptions::default(), |builder| {
+    let world = World::with(StoreOptions::default(), |builder| {
         builder
             .with_set_up_limit(Limit::new(2, 10_000))
             .with_portal_access_code(HeaderValue::from_static("p"))
@@ -310,7 +310,7 @@ async fn set_up_attempts_are_limited_for_each_address_and_failed_ones_count() {
 
 #[tokio::test]
 async fn a_full_store_is_busy_and_drops_no_live_session() {
-    let world = World::with(MemoryStoreOptions::default().with_max_sessions(2), |builder| builder);
+    let world = World::with(StoreOptions::default().with_max_sessions(2), |builder| builder);
     let (one, two) = (world.peer_in_session().await, world.peer_in_session().await);
     for (path, body) in [(SESSION, world.peer().set_up()), (ECHO, world.peer().first(b"x"))] {
         let reply = world.post(path, &[HASH], body).await;
@@ -327,7 +327,7 @@ async fn a_full_store_is_busy_and_drops_no_live_session() {
 
 #[tokio::test]
 async fn full_claims_and_a_full_ledger_are_busy() {
-    let world = World::with(MemoryStoreOptions::default().with_max_claims(1), |builder| builder);
+    let world = World::with(StoreOptions::default().with_max_claims(1), |builder| builder);
     let peer = world.peer_in_session().await;
     assert!(world.is_alive(&peer).await);
     let reply = world.echo(&peer, peer.seal(b"x")).await;
@@ -335,7 +335,7 @@ async fn full_claims_and_a_full_ledger_are_busy() {
     assert!(reply.header("retry-after").is_some());
     assert_eq!(world.post(ECHO, &[HASH], world.peer().first(b"x")).await.refusal(), refused(Code::Busy));
 
-    let world = World::with(MemoryStoreOptions::default().with_max_ledger_hashes(2), |builder| builder);
+    let world = World::with(StoreOptions::default().with_max_ledger_hashes(2), |builder| builder);
     let first = world.peer();
     assert_eq!(world.post(SESSION, &[HASH], first.set_up()).await.status, 200);
     for (path, body) in [(SESSION, world.peer().set_up()), (ECHO, world.peer().first(b"x"))] {

@@ -13,7 +13,7 @@ use sc_core::code::Code;
 use sc_std::keys::{KeyRing, KeyUnavailable, PrivateKey, RemoteKey, ServerKey, UnwrapFuture};
 use sc_std::rate_limit::Limit;
 use sc_std::rng::SystemSeeded;
-use sc_std::store::MemoryStoreOptions;
+use sc_std::store::StoreOptions;
 use server_support::*;
 use tokio::sync::watch;
 
@@ -92,7 +92,7 @@ impl RemoteKey for DeviceKey {
 
 fn world(keys: KeyRing, parallel: usize, waiting: usize, timeout: Duration) -> World {
     let day = 24 * 60 * 60 * 1000;
-    let options = MemoryStoreOptions::default().with_idle_ms(day).with_unused_ms(day);
+    let options = StoreOptions::default().with_idle_ms(day).with_unused_ms(day);
     World::on(Arc::new(keys), options, |builder| {
         builder
             .with_admission(NonZeroUsize::new(parallel).unwrap(), waiting)
@@ -256,6 +256,9 @@ async fn keys_of_both_kinds_share_a_ring_and_sessions_survive_a_rotation_by_inst
     let second = sc_std::provider::AwsLcPrivateKey::generate(2048).unwrap();
     keys.install(device.holds(Box::new(second)), now, Some(keys.expiry(now)), now).unwrap();
     assert_eq!(keys.key_ids(now).len(), 2);
+    // A shared key is told once all servers have had the time to take it.
+    assert_eq!(keys.published(now).unwrap().key_id.as_str(), late.key_id);
+    world.clock.advance(10_000);
     let remote = world.peer_in_session().await;
     assert_eq!(device.asked.load(SeqCst), 2);
     assert_ne!(remote.key_id, late.key_id);

@@ -11,7 +11,7 @@ use sc_core::replay::{ClaimVerdict, IvClaim, LedgerVerdict};
 use sc_core::secret::{CandidateKeys, UnwrappedKey};
 use sc_core::server::{Grant, NewSession, Server};
 use sc_std::rng::SystemSeeded;
-use sc_std::store::{MemoryStore, MemoryStoreOptions, Store, StoreError};
+use sc_std::store::{MemoryStore, Store, StoreError, StoreOptions};
 use serde_json::json;
 use server_support::base64;
 
@@ -116,7 +116,7 @@ fn of_many_creations_with_one_id_exactly_one_wins_and_the_count_is_right() {
 
 #[test]
 fn many_threads_never_exceed_the_bound_on_sessions() {
-    let store = Arc::new(MemoryStore::new(MemoryStoreOptions::default().with_max_sessions(100)));
+    let store = Arc::new(MemoryStore::new(StoreOptions::default().with_max_sessions(100)));
     let shared = Arc::clone(&store);
     let created = together(move |_| {
         let mut live = Vec::new();
@@ -139,7 +139,7 @@ fn many_threads_never_exceed_the_bound_on_sessions() {
 
 #[test]
 fn many_threads_never_exceed_the_bound_on_claims_and_all_come_back() {
-    let store = Arc::new(MemoryStore::new(MemoryStoreOptions::default().with_max_claims(500)));
+    let store = Arc::new(MemoryStore::new(StoreOptions::default().with_max_claims(500)));
     let shared = Arc::clone(&store);
     let ids = together(move |_| {
         let (id, session) = new_session();
@@ -214,7 +214,7 @@ fn purging_ends_what_is_over_and_nothing_else() {
 
 #[test]
 fn an_idle_time_shorter_than_the_unused_time_is_kept_as_well() {
-    let options = MemoryStoreOptions::default().with_idle_ms(60_000).with_max_sessions(1);
+    let options = StoreOptions::default().with_idle_ms(60_000).with_max_sessions(1);
     let store = MemoryStore::new(options);
     let (id, session) = new_session();
     now(store.create(session, T0)).unwrap();

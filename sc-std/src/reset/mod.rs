@@ -14,6 +14,7 @@ mod job;
 mod mail;
 #[cfg(feature = "mail")]
 mod outbox;
+mod queue;
 #[cfg(feature = "smtp")]
 mod smtp;
 #[cfg(feature = "smtp")]
@@ -29,9 +30,10 @@ pub use self::job::{EnqueueError, ResetConfig, ResetJob, ResetStats};
 pub use self::mail::{LinkError, Mail, MailError, Mailer, ResetLink, reset_mail};
 #[cfg(feature = "mail")]
 pub use self::outbox::{Outbox, render};
+pub use self::queue::{Place, ResetQueue};
 #[cfg(feature = "smtp")]
 pub use self::smtp::Smtp;
 #[cfg(feature = "smtp")]
 pub use self::smtp_url::SmtpUrlError;
 pub use self::token::{ResetToken, ResetTokens, TokenError, TokenStore, TokensFull};
-pub use self::worker::{Place, ResetQueue, ResetWorker};
+pub use self::worker::ResetWorker;

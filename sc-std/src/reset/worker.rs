@@ -1,75 +1,17 @@
 //! The worker behind the answer: looks up, limits, makes the token and sends the mail (PROTOCOL 6).
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use rand_core::Rng;
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::job::Counters;
-use super::{
-    AccountId, Accounts, EnqueueError, Mailer, ResetConfig, ResetJob, ResetStats, TokenStore, reset_mail,
-};
+use super::queue::{ResetQueue, Waiting};
+use super::{AccountId, Accounts, Mailer, ResetConfig, ResetJob, ResetStats, TokenStore, reset_mail};
 use crate::clock::Clock;
 use crate::rate_limit::{LimitKey, LimitRefusal, RateLimiter, SlidingWindow};
-use crate::rng::SystemSeeded;
-
-/// Takes jobs; cheap to clone, one for each handler.
-#[derive(Debug, Clone)]
-pub struct ResetQueue {
-    jobs: mpsc::Sender<Waiting>,
-    delay: Duration,
-}
-
-/// A job and when it may begin.
-#[derive(Debug)]
-struct Waiting {
-    job: ResetJob,
-    not_before: Instant,
-}
-
-impl ResetQueue {
-    /// Takes a job. Never waits, and does the same for every address.
-    ///
-    /// # Errors
-    /// [`EnqueueError`] if the queue is full or closed.
-    pub fn enqueue(&self, job: ResetJob) -> Result<(), EnqueueError> {
-        self.try_reserve().map(|place| place.send(job))
-    }
-
-    /// Takes a place in the queue before anything is spent on a request. A place that is dropped is given back.
-    ///
-    /// # Errors
-    /// As [`ResetQueue::enqueue`].
-    pub fn try_reserve(&self) -> Result<Place<'_>, EnqueueError> {
-        let place = self.jobs.try_reserve().map(|permit| Place { permit, delay: self.delay });
-        place.map_err(|error| match error {
-            mpsc::error::TrySendError::Full(()) => EnqueueError::Full,
-            mpsc::error::TrySendError::Closed(()) => EnqueueError::Closed,
-        })
-    }
-}
-
-/// A place in the queue.
-#[derive(Debug)]
-#[must_use = "a place that is dropped is given back"]
-pub struct Place<'q> {
-    permit: mpsc::Permit<'q, Waiting>,
-    delay: Duration,
-}
-
-impl Place<'_> {
-    /// Takes the job. Cannot fail, and does the same for every address.
-    pub fn send(self, job: ResetJob) {
-        // A random part of the delay: nothing that happens later points back at this request.
-        let part = SystemSeeded.next_u32() % 256;
-        let wait = self.delay / 5 + self.delay * 4 / 5 * part / 256;
-        self.permit.send(Waiting { job, not_before: Instant::now() + wait });
-    }
-}
 
 /// Works through the jobs of its queue in tasks of its own. Dropping it is [`ResetWorker::close`] without waiting.
 #[derive(Debug)]
@@ -259,6 +201,7 @@ fn account_key(id: &AccountId) -> LimitKey {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+    use std::time::Duration;
 
     use sc_core::id::UnixMillis;
 
@@ -267,7 +210,8 @@ mod tests {
     use crate::message::Email;
     use crate::rate_limit::Limit;
     use crate::reset::{
-        Account, AccountsError, KnownAddresses, Language, Mail, MailError, ResetLink, ResetToken, ResetTokens,
+        Account, AccountsError, EnqueueError, KnownAddresses, Language, Mail, MailError, ResetLink,
+        ResetToken, ResetTokens,
     };
 
     const DAY: u64 = 24 * 60 * 60 * 1000;

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sc_core::exchange::WrappedKeyHash;
 use sc_core::id::{KeyId, SessionId, UnixMillis};
-use sc_core::limits::MAX_LEDGER_HASHES;
 use sc_core::replay::{ClaimVerdict, IvClaim, LedgerVerdict};
 use sc_core::server::{NewSession, SessionRecord};
 
@@ -16,81 +15,13 @@ use crate::store::claims::ClaimBudget;
 use crate::store::ledger::Ledgers;
 use crate::store::ledger_file::LedgerFileError;
 use crate::store::shard::Shard;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, StoreOptions};
 
 /// Shards: more than any machine has cores, so that two requests seldom meet at one lock.
 const SHARDS: usize = 64;
 
 /// Most keys that each limit counts at once.
 const MAX_LIMITED_KEYS: usize = 1_000_000;
-
-/// Bounds and times of a [`MemoryStore`]. Every `with_*` states its default.
-#[derive(Debug, Clone)]
-pub struct MemoryStoreOptions {
-    pub(super) max_sessions: usize,
-    pub(super) max_claims: usize,
-    pub(super) max_ledger_hashes: usize,
-    pub(super) unused_ms: u64,
-    pub(super) idle_ms: u64,
-    pub(super) replay_check: bool,
-}
-
-impl Default for MemoryStoreOptions {
-    fn default() -> Self {
-        Self {
-            max_sessions: 1_000_000,
-            max_claims: 1 << 24,
-            max_ledger_hashes: MAX_LEDGER_HASHES,
-            unused_ms: 5 * 60 * 1000,
-            idle_ms: 30 * 60 * 1000,
-            replay_check: true,
-        }
-    }
-}
-
-impl MemoryStoreOptions {
-    /// Sets how many sessions live at once, at most; beyond it set-ups hear BUSY. Default: 1,000,000.
-    #[must_use]
-    pub const fn with_max_sessions(mut self, sessions: usize) -> Self {
-        self.max_sessions = sessions;
-        self
-    }
-
-    /// Sets how many IV claims all sessions hold together, at most. Default: 2^24.
-    #[must_use]
-    pub const fn with_max_claims(mut self, claims: usize) -> Self {
-        self.max_claims = claims;
-        self
-    }
-
-    /// Sets how many hashes of wrapped keys one RSA key may collect, at most. Default and most: 2^24.
-    #[must_use]
-    pub const fn with_max_ledger_hashes(mut self, hashes: usize) -> Self {
-        self.max_ledger_hashes = hashes;
-        self
-    }
-
-    /// Sets after how many milliseconds an idle session ends. Default: 30 minutes.
-    #[must_use]
-    pub const fn with_idle_ms(mut self, millis: u64) -> Self {
-        self.idle_ms = millis;
-        self
-    }
-
-    /// Sets after how many milliseconds a session that has opened no message ends. Default: 5 minutes.
-    #[must_use]
-    pub const fn with_unused_ms(mut self, millis: u64) -> Self {
-        self.unused_ms = millis;
-        self
-    }
-
-    /// Does not keep IVs: replays are not noticed. Messages are still counted. Default: kept.
-    #[must_use]
-    pub const fn without_replay_check(mut self) -> Self {
-        self.replay_check = false;
-        self
-    }
-}
 
 /// Sessions, claims and ledgers in memory.
 ///
@@ -105,19 +36,19 @@ pub struct MemoryStore {
     live: AtomicUsize,
     claims: ClaimBudget,
     ledgers: Arc<Ledgers>,
-    options: MemoryStoreOptions,
+    options: StoreOptions,
 }
 
 impl Default for MemoryStore {
     fn default() -> Self {
-        Self::new(MemoryStoreOptions::default())
+        Self::new(StoreOptions::default())
     }
 }
 
 impl MemoryStore {
     /// An empty store.
     #[must_use]
-    pub fn new(options: MemoryStoreOptions) -> Self {
+    pub fn new(options: StoreOptions) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
@@ -133,7 +64,7 @@ impl MemoryStore {
     ///
     /// # Errors
     /// [`LedgerFileError`] if another process holds the file, it is not a ledger, or it cannot be read or written.
-    pub fn with_ledger_file(options: MemoryStoreOptions, path: &Path) -> Result<Self, LedgerFileError> {
+    pub fn with_ledger_file(options: StoreOptions, path: &Path) -> Result<Self, LedgerFileError> {
         let ledgers = Arc::new(Ledgers::new(options.max_ledger_hashes).with_file(path)?);
         Ok(Self { ledgers, ..Self::new(options) })
     }

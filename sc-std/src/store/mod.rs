@@ -15,6 +15,7 @@ pub mod conformance;
 mod ledger;
 mod ledger_file;
 mod memory;
+mod options;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "redis")]
@@ -32,7 +33,8 @@ use crate::keys::KeyRing;
 use crate::rate_limit::{Limit, RateLimiter};
 
 pub use ledger_file::LedgerFileError;
-pub use memory::{MemoryStore, MemoryStoreOptions};
+pub use memory::MemoryStore;
+pub use options::StoreOptions;
 #[cfg(feature = "redis")]
 pub use redis::{RedisOptions, RedisStore, RedisStoreError, RedisTokens, RedisWindow};
 #[cfg(feature = "redis")]

@@ -12,7 +12,7 @@ use sc_core::server::{NewSession, SessionRecord};
 use zeroize::Zeroizing;
 
 use crate::store::claims::{ClaimBudget, Claims};
-use crate::store::{MemoryStoreOptions, StoreError};
+use crate::store::{StoreError, StoreOptions};
 
 /// Most deadlines looked at by one call that has something else to do.
 const PURGE_STEP: usize = 8;
@@ -30,14 +30,14 @@ struct Entry {
 
 impl Entry {
     /// When the session ends if it is not used again (PROTOCOL 10.4).
-    fn deadline(&self, options: &MemoryStoreOptions) -> UnixMillis {
+    fn deadline(&self, options: &StoreOptions) -> UnixMillis {
         let idle = if self.claims.opened() == 0 { options.unused_ms } else { options.idle_ms };
         self.last_used.plus(idle).min(self.expires_at)
     }
 
     /// When to look at the session next. The first message of an unused session may bring its end nearer, if the idle
     /// time is the shorter one: no entry of the queue may then be later than that end.
-    fn look_again(&self, now: UnixMillis, options: &MemoryStoreOptions) -> UnixMillis {
+    fn look_again(&self, now: UnixMillis, options: &StoreOptions) -> UnixMillis {
         let deadline = self.deadline(options);
         if self.claims.opened() == 0 { deadline.min(now.plus(options.idle_ms.max(1))) } else { deadline }
     }
@@ -55,7 +55,7 @@ impl Shard {
         &mut self,
         session: NewSession,
         now: UnixMillis,
-        options: &MemoryStoreOptions,
+        options: &StoreOptions,
         budget: &ClaimBudget,
     ) -> Result<(), StoreError> {
         let id = session.id.to_raw();
@@ -77,7 +77,7 @@ impl Shard {
         &self,
         id: &SessionId,
         now: UnixMillis,
-        options: &MemoryStoreOptions,
+        options: &StoreOptions,
     ) -> Option<SessionRecord> {
         let entry = self.sessions.get(&id.to_raw()).filter(|entry| now < entry.deadline(options))?;
         SessionRecord::decode(&entry.record).ok()
@@ -88,7 +88,7 @@ impl Shard {
         id: &SessionId,
         claim: &IvClaim,
         now: UnixMillis,
-        options: &MemoryStoreOptions,
+        options: &StoreOptions,
         budget: &ClaimBudget,
     ) -> Result<Option<ClaimVerdict>, StoreError> {
         let entry = self.sessions.get_mut(&id.to_raw()).filter(|entry| now < entry.deadline(options));
@@ -123,7 +123,7 @@ impl Shard {
     pub(super) fn purge(
         &mut self,
         now: UnixMillis,
-        options: &MemoryStoreOptions,
+        options: &StoreOptions,
         budget: &ClaimBudget,
         all: bool,
     ) -> usize {

@@ -7,7 +7,7 @@ use sc_core::id::UnixMillis;
 use sc_std::clock::{Clock, SystemClock};
 use sc_std::keys::KeyRing;
 use sc_std::store::{
-    MemoryStoreOptions, RedisOptions, RedisStore, RedisStoreError, Store, StoreError, StoreKeys, conformance,
+    RedisOptions, RedisStore, RedisStoreError, Store, StoreError, StoreKeys, StoreOptions, conformance,
 };
 
 use crate::redis::{Cluster, Redis};
@@ -31,7 +31,7 @@ async fn a_store_on_one_server_conforms() {
     conformance::check(&store).await.unwrap();
     conformance::check_message_limit(&store).await.unwrap();
     conformance::check_tokens(&Arc::new(store.tokens(60_000, 100))).await.unwrap();
-    let bounds = MemoryStoreOptions::default().with_max_sessions(10);
+    let bounds = StoreOptions::default().with_max_sessions(10);
     let small = RedisOptions::default().with_bounds(bounds).with_namespace("small");
     conformance::check_full(&open(&redis.url(), small).await, 10).await.unwrap();
 }
@@ -48,7 +48,7 @@ async fn a_store_on_a_cluster_conforms() {
 async fn claims_are_counted_for_all_sessions_together_and_come_back_with_their_end() {
     use sc_core::replay::{ClaimVerdict, IvClaim};
     let redis = Redis::start(&[]);
-    let bounds = MemoryStoreOptions::default().with_max_claims(1_500).with_unused_ms(60_000);
+    let bounds = StoreOptions::default().with_max_claims(1_500).with_unused_ms(60_000);
     let store = open(&redis.url(), RedisOptions::default().with_bounds(bounds)).await;
     let claim = |n: u64| {
         let mut bytes = [0; IvClaim::LEN];
@@ -73,7 +73,7 @@ async fn claims_are_counted_for_all_sessions_together_and_come_back_with_their_e
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_idle_session_ends_by_itself_and_is_counted_out() {
     let redis = Redis::start(&[]);
-    let bounds = MemoryStoreOptions::default().with_unused_ms(500).with_idle_ms(1_000).with_max_sessions(1);
+    let bounds = StoreOptions::default().with_unused_ms(500).with_idle_ms(1_000).with_max_sessions(1);
     let store = open(&redis.url(), RedisOptions::default().with_bounds(bounds)).await;
     let id = crate::secrecy::create(&*store).await;
     assert!(store.find(&id, now()).await.unwrap().is_some());

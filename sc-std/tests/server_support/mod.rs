@@ -25,7 +25,7 @@ use sc_std::keys::{KeyRing, Pkcs8, PrivateKey};
 use sc_std::provider::{AwsLcAead, AwsLcPublicKey, KeyWrap};
 use sc_std::rng::SystemSeeded;
 use sc_std::server::{PeerAddress, Reject, ScRouter, ScServer, ScServerBuilder};
-use sc_std::store::{MemoryStore, MemoryStoreOptions};
+use sc_std::store::{MemoryStore, StoreOptions};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -51,18 +51,14 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
-        Self::with(MemoryStoreOptions::default(), |builder| builder)
+        Self::with(StoreOptions::default(), |builder| builder)
     }
 
-    pub fn with(options: MemoryStoreOptions, change: impl FnOnce(Builder) -> Builder) -> Self {
+    pub fn with(options: StoreOptions, change: impl FnOnce(Builder) -> Builder) -> Self {
         Self::on(Arc::new(fixed_keys(1)), options, change)
     }
 
-    pub fn on(
-        keys: Arc<KeyRing>,
-        options: MemoryStoreOptions,
-        change: impl FnOnce(Builder) -> Builder,
-    ) -> Self {
+    pub fn on(keys: Arc<KeyRing>, options: StoreOptions, change: impl FnOnce(Builder) -> Builder) -> Self {
         let clock = Arc::new(ManualClock::at(START));
         let builder = ScServer::builder(keys, MemoryStore::new(options)).with_clock(clock.clone());
         let server = change(builder).build();

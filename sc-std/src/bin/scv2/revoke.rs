@@ -6,7 +6,7 @@ use sc_std::store::{RedisOptions, Store};
 
 use crate::exit::Failure;
 use crate::input;
-use crate::serve::StoreOptions;
+use crate::serve::StoreArgs;
 
 /// Revokes an RSA key for every server of a store, and ends the sessions that it has set up
 #[derive(Debug, Args)]
@@ -20,7 +20,7 @@ pub(crate) struct Options {
     /// The name of the key, as the public-key answer and keygen tell it.
     key_id: String,
     #[command(flatten)]
-    store: StoreOptions,
+    store: StoreArgs,
 }
 
 pub(crate) async fn run(options: Options) -> Result<(), Failure> {

@@ -30,7 +30,7 @@ use tracing_subscriber::EnvFilter;
 use crate::exit::{Failure, with_causes};
 use crate::input;
 use options::{BoundArg, LogFormat};
-pub(crate) use options::{Options, StoreOptions};
+pub(crate) use options::{Options, StoreArgs};
 
 /// How long a stopping server waits for mails that are under way.
 const MAIL_DRAIN: Duration = Duration::from_secs(30);

@@ -49,7 +49,7 @@ pub use self::options::RedisOptions;
 pub use self::token::RedisTokens;
 use crate::keys::KeyRing;
 use crate::rate_limit::Limit;
-use crate::store::{MemoryStoreOptions, Store, StoreError, StoreKeys};
+use crate::store::{Store, StoreError, StoreKeys, StoreOptions};
 use durability::Durability;
 use layout::Layout;
 use link::{Link, Script};
@@ -119,7 +119,7 @@ struct Inner {
     limit_key: Zeroizing<[u8; 32]>,
     /// The one in use, then those of older store keys.
     account_keys: Vec<Zeroizing<[u8; 32]>>,
-    bounds: MemoryStoreOptions,
+    bounds: StoreOptions,
     durability: Durability,
     waiting_claims: bool,
     scripts: Scripts,

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::store::MemoryStoreOptions;
+use crate::store::StoreOptions;
 
 /// Bounds, times and durability of a [`RedisStore`](crate::store::RedisStore). All servers of a fleet take the same.
 #[derive(Debug, Clone)]
 pub struct RedisOptions {
     pub(super) namespace: String,
-    pub(super) bounds: MemoryStoreOptions,
+    pub(super) bounds: StoreOptions,
     pub(super) replicas: Option<u8>,
     pub(super) patience: Duration,
     pub(super) waiting_claims: bool,
@@ -19,7 +19,7 @@ impl Default for RedisOptions {
     fn default() -> Self {
         Self {
             namespace: "scv2".to_owned(),
-            bounds: MemoryStoreOptions::default(),
+            bounds: StoreOptions::default(),
             replicas: None,
             patience: Duration::from_millis(500),
             waiting_claims: false,
@@ -37,9 +37,9 @@ impl RedisOptions {
         self
     }
 
-    /// Sets bounds and times, for all servers together. Default: those of [`MemoryStoreOptions`].
+    /// Sets bounds and times, for all servers together. Default: those of [`StoreOptions`].
     #[must_use]
-    pub fn with_bounds(mut self, bounds: MemoryStoreOptions) -> Self {
+    pub fn with_bounds(mut self, bounds: StoreOptions) -> Self {
         self.bounds = bounds;
         self
     }

@@ -36,7 +36,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = lifetime, conflicts_with = "key")]
     pub(crate) key_rotation: Duration,
     #[command(flatten)]
-    pub(crate) store: StoreOptions,
+    pub(crate) store: StoreArgs,
     /// How many replicas of Redis confirm a new session, a close and a ledger entry. Default: 1 in a cluster, else 0.
     #[arg(long, value_name = "N")]
     pub(crate) store_replicas: Option<u8>,
@@ -107,7 +107,7 @@ pub(crate) struct Options {
 
 /// Where a store is, and what opens it.
 #[derive(Debug, Args)]
-pub(crate) struct StoreOptions {
+pub(crate) struct StoreArgs {
     /// Where sessions, claims, limits and reset tokens live: memory, redis://HOST:PORT[/DB] or
     /// redis-cluster://HOST:PORT[,HOST:PORT...].
     #[arg(long, value_name = "STORE", default_value = "memory")]

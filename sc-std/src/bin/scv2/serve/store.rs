@@ -8,12 +8,10 @@ use sc_std::clock::{Clock, SystemClock};
 use sc_std::keys::{KeyRing, Pkcs8};
 use sc_std::message::EmailHashKey;
 use sc_std::rng::SystemSeeded;
-use sc_std::store::{
-    MemoryStore, MemoryStoreOptions, RedisOptions, RedisStore, RedisStoreError, Store, StoreKeys,
-};
+use sc_std::store::{MemoryStore, RedisOptions, RedisStore, RedisStoreError, Store, StoreKeys, StoreOptions};
 use zeroize::Zeroizing;
 
-use super::options::{Options, StoreOptions};
+use super::options::{Options, StoreArgs};
 use crate::exit::{Failure, with_causes};
 use crate::input;
 
@@ -47,7 +45,7 @@ pub(super) async fn redis(args: &Options, url: &str) -> Result<RedisStore, Failu
     args.store.open(url, options).await
 }
 
-impl StoreOptions {
+impl StoreArgs {
     /// The address in `--store` or `--store-file`; `None` for the store in memory.
     pub(crate) fn redis_url(&self) -> Result<Option<Zeroizing<String>>, Failure> {
         let url = match &self.store_file {
@@ -131,8 +129,8 @@ fn from_files(args: &Options, now: UnixMillis, durable_ledger: bool) -> Result<K
     KeyRing::from_keys(keys, now).map_err(|error| Failure::Usage(with_causes(&error)))
 }
 
-fn bounds(args: &Options) -> MemoryStoreOptions {
-    let options = MemoryStoreOptions::default()
+fn bounds(args: &Options) -> StoreOptions {
+    let options = StoreOptions::default()
         .with_max_sessions(args.max_sessions)
         .with_max_claims(args.max_claims)
         .with_idle_ms(millis(args.session_idle));
