@@ -6,14 +6,15 @@
 //! | `link` | connections: pooled, multiplexed, reconnecting, each call with a deadline |
 //! | `layout` | which key holds what |
 //! | `durability` | writes that a fail-over must not lose |
+//! | `synced` | whether this server still hears of revocations |
 //! | `lua/` | what is one atomic step, as scripts |
 //! | `session`, `ledger`, `limit`, `keys`, `token` | sessions, wrapped keys, rate limits, RSA keys, reset tokens |
 //!
 //! # What a fail-over can lose
 //! Not a session that was acknowledged, nor its end by a close, nor the hashes of its wrapped keys, nor a revocation: those
-//! writes wait for a replica ([`RedisOptions::with_replicas`]; by default in a cluster). IV claims, rate limits and reset tokens are replicated a moment after the
-//! answer, so a primary that dies may take its last few along: within that moment a request that was recorded could be
-//! replayed once. [`RedisOptions::with_waiting_claims`] closes that gap too, for one replication round trip a message.
+//! writes wait for a replica ([`RedisOptions::with_replicas`]; by default in a cluster). IV claims, rate limits and reset
+//! tokens are replicated a moment after the answer, so a primary that dies may take its last few along: within that moment
+//! a request that was recorded could be replayed once. [`RedisOptions::with_waiting_claims`] closes that gap too, for one replication round trip a message.
 //!
 //! # What a restart can lose
 //! Whatever Redis has not on its disk. A Redis that lost everything costs the sessions, and the shared RSA keys with their
@@ -267,6 +268,9 @@ impl Inner {
         let there = there.ok_or(RedisStoreError::Nothing)?;
         if self.keys.open(PROOF, &there).is_none() {
             return Err(RedisStoreError::WrongStoreKey);
+        }
+        if existing {
+            return Ok(());
         }
         // Under the key that seals now, so that an old one may go one day.
         let mut command = redis::cmd("SET");
