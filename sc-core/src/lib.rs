@@ -31,7 +31,7 @@
 //! |---|---|
 //! | [`envelope`], [`text`], [`document`], [`base64`] | the wire: binary envelope, text envelope, JSON documents |
 //! | [`limits`], [`id`], [`code`], [`error`] | lengths and caps, identifiers and times, what a peer may see, errors by fault |
-//! | [`secret`], [`provider`], `rustcrypto` | keys, the three primitives, their default provider |
+//! | [`secret`], [`provider`], [`oaep`], `rustcrypto` | keys, the three primitives, padding for bare RSA, the default provider |
 //! | [`exchange`], [`associated`], [`channel`] | wrapping and unwrapping, associated data, sealing and opening |
 //! | [`client`], [`session`], [`retry`] | the client machine: key, session, what to do after a refusal |
 //! | [`server`], [`replay`] | the server machine: receive, open, settle, answer; IV sets and the ledger |
@@ -70,8 +70,7 @@ pub mod exchange;
 mod guarantees;
 pub mod id;
 pub mod limits;
-#[cfg(feature = "rustcrypto")]
-mod oaep;
+pub mod oaep;
 pub mod provider;
 mod quiet;
 pub mod replay;

@@ -106,7 +106,6 @@ impl UnwrappedKey {
     }
 
     /// Takes bytes and whether they count, without a branch.
-    #[cfg(feature = "rustcrypto")]
     pub(crate) const fn from_parts(bytes: [u8; KEY_LEN], valid: Choice) -> Self {
         Self { bytes, valid }
     }

@@ -50,6 +50,7 @@
 //! | `axum` | yes | router, extractors, serving loop and the forgot-password endpoint for axum |
 //! | `rustcrypto` | no | the provider in pure Rust |
 //! | `client`, `reqwest` | no | the HTTP client, and its transport |
+//! | `blocking` | no | the client for programs without an async runtime |
 //! | `mail`, `smtp` | no | mails as files, built by lettre; mails to a mail server, with TLS by rustls |
 //! | `metrics` | no | counters, gauges and histograms of a server, for any exporter |
 //! | `redis` | no | the store of a fleet, in Redis: a server or a cluster |

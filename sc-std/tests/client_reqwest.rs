@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
-use sc_std::client::{ProxyUse, ReqwestTransport, Transport, TransportErrorKind};
+use sc_core::retry::Repeatable;
+use sc_std::client::{
+    ClientError, ProxyUse, ReqwestTransport, ScClient, SetUpError, Transport, TransportErrorKind,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -120,4 +123,46 @@ async fn no_connection_is_told_from_one_that_breaks() {
     .await;
     let error = transport().send(get(&uri), CAP).await.unwrap_err();
     assert_eq!(error.kind(), TransportErrorKind::Other);
+}
+
+/// A byte at a time, so that no timer between two bytes ever fires: only one for the whole request helps.
+async fn drip(mut stream: TcpStream, start: &[u8]) {
+    let _ = stream.write_all(start).await;
+    while stream.write_all(b"x").await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn headers_or_a_body_that_never_end_are_given_up_by_the_time_out() {
+    for start in [&b"HTTP/1.1 200 OK\r\nX-Slow: "[..], b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n"] {
+        let (uri, _) = server(move |stream, _, _| drip(stream, start)).await;
+        let client = ScClient::builder(uri)
+            .with_request_timeout(Duration::from_millis(200))
+            .with_set_up_attempts(2, Duration::from_millis(1), Duration::from_millis(1))
+            .build()
+            .unwrap();
+        let call = client.call_json("/x", None, b"{}", Repeatable::Yes);
+        let error = tokio::time::timeout(Duration::from_secs(30), call).await.unwrap().unwrap_err();
+        let ClientError::SetUp(SetUpError::Transport(cause)) = &error else { unreachable!("{error}") };
+        assert_eq!(cause.kind(), TransportErrorKind::Timeout);
+        assert!(!error.may_have_executed());
+    }
+}
+
+#[tokio::test]
+async fn headers_without_end_are_not_collected() {
+    let (uri, sent) = server(|mut stream, _, sent| async move {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n").await;
+        let header = [b"X-More: ".as_slice(), &[b'x'; 0x1000], b"\r\n"].concat();
+        while stream.write_all(&header).await.is_ok() {
+            sent.fetch_add(header.len(), Ordering::Relaxed);
+        }
+    })
+    .await;
+    let transport = transport();
+    let sending = tokio::time::timeout(Duration::from_secs(30), transport.send(get(&uri), CAP));
+    assert_eq!(sending.await.unwrap().unwrap_err().kind(), TransportErrorKind::Other);
+    // What the client reads at most, and what the sockets buffer.
+    assert!(sent.load(Ordering::Relaxed) < 16 << 20);
 }

@@ -50,6 +50,9 @@ pub enum BuildError {
     /// The default transport could not be made.
     #[error("the transport could not be made: {0}")]
     Transport(#[source] TransportError),
+    /// The blocking client's thread could not be started.
+    #[error("the client's thread could not be started: {0}")]
+    Runtime(#[source] Arc<std::io::Error>),
 }
 
 /// Builds a [`ScClient`].
@@ -240,6 +243,15 @@ impl<P: ClientProvider> ScClientBuilder<P> {
             transport,
         };
         Ok(ScClient::new(wire, Sessions::new(Client::new(options), self.way, self.backoff)))
+    }
+
+    /// Makes a client whose calls wait for their answer. Starts a thread; nothing is sent.
+    ///
+    /// # Errors
+    /// As [`ScClientBuilder::build`], and [`BuildError::Runtime`].
+    #[cfg(feature = "blocking")]
+    pub fn build_blocking(self) -> Result<super::BlockingClient<P>, BuildError> {
+        super::BlockingClient::new(self.build()?)
     }
 }
 

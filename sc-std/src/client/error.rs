@@ -8,6 +8,8 @@ use std::time::Duration;
 use sc_core::code::Code;
 use sc_core::error::{Error, KeyRefusal};
 
+use crate::language::Language;
+
 /// Why a call failed.
 ///
 /// [`ClientError::may_have_executed`] says whether the server may have acted on the message. All variants are cheap
@@ -32,7 +34,7 @@ pub enum ClientError {
         /// The answer.
         answer: Arc<ErrorAnswer>,
     },
-    /// The server answered, sealed, that the message breaks its rules; [`ErrorAnswer::message`] says what is wrong.
+    /// The server answered, sealed, that the message breaks its rules: [`ErrorAnswer::property`] says where.
     #[error("the server does not accept the message: {answer}")]
     Validation {
         /// The answer.
@@ -210,6 +212,14 @@ impl ErrorAnswer {
         &self.message
     }
 
+    /// The property or header that is not valid, as a server of this project names it at the end of its message in any
+    /// language. `None` if the answer is of another kind or in other words; the message itself may still say.
+    #[must_use]
+    pub fn property(&self) -> Option<&str> {
+        let is_validation = self.known_code() == Some(Code::ValidationFailed);
+        Language::named_in(&self.message).filter(|_| is_validation)
+    }
+
     /// When to try again; at most 300 s.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
@@ -306,16 +316,33 @@ mod tests {
         assert!(size_of::<ClientError>() <= 56, "{}", size_of::<ClientError>());
     }
 
-    #[test]
-    fn the_text_of_an_answer_shows_nowhere_by_itself() {
-        let answer = ErrorAnswer {
+    fn answer(code: &str, message: &str) -> ErrorAnswer {
+        ErrorAnswer {
             status: 400,
             sealed: true,
-            code: "a@b.example".into(),
-            message: "a@b.example".into(),
+            code: code.into(),
+            message: message.into(),
             retry_after: None,
-            json: b"a@b.example".to_vec(),
-        };
+            json: message.as_bytes().to_vec(),
+        }
+    }
+
+    #[test]
+    fn the_property_that_is_not_valid_is_found_in_every_language() {
+        let property = |code: &str, message: &str| answer(code, message).property().map(str::to_owned);
+        for language in Language::ALL {
+            let said = |what: &str| property("REQUEST.VALIDATION_FAILED", &language.invalid(what));
+            assert_eq!(said("email"), Some("email".to_owned()), "{language:?}");
+            assert_eq!(said("X-Client-Hash"), Some("X-Client-Hash".to_owned()), "{language:?}");
+            assert_eq!((said("the body is not UTF-8"), said("")), (None, None), "{language:?}");
+            assert_eq!(property("REQUEST.RATE_LIMITED", &language.invalid("email")), None);
+        }
+        assert_eq!(property("REQUEST.VALIDATION_FAILED", "other words: email"), None);
+    }
+
+    #[test]
+    fn the_text_of_an_answer_shows_nowhere_by_itself() {
+        let answer = answer("a@b.example", "a@b.example");
         let error = ClientError::Server { answer: Arc::new(answer) };
         assert!(!format!("{error} {error:?}").contains("a@b"), "{error} {error:?}");
     }

@@ -14,10 +14,11 @@
 //! | `wire`, `headers`, `base_url` | HTTP requests and what came back |
 //! | `transport`, `reqwest_transport` | who carries them |
 //! | `error` | errors, by what was going on |
+//! | `blocking` | the same client for programs without an async runtime |
 //!
 //! # Runtime
 //! Any executor that runs tokio's timers. Calls may be dropped at any point: a set-up that loses its caller is begun
-//! anew by the next in line.
+//! anew by the next in line. Programs without one take `BlockingClient` (feature `blocking`).
 //!
 //! # Logs
 //! `tracing` events of level DEBUG tell set-up, renewal and recovery with their reasons; never a key, an address, a
@@ -25,6 +26,8 @@
 
 mod backoff;
 mod base_url;
+#[cfg(feature = "blocking")]
+mod blocking;
 mod builder;
 mod call;
 mod error;
@@ -46,6 +49,8 @@ use sc_core::session::Session;
 use tracing::debug;
 use zeroize::Zeroizing;
 
+#[cfg(feature = "blocking")]
+pub use self::blocking::BlockingClient;
 pub use self::builder::{BuildError, ScClientBuilder};
 pub use self::error::{
     ClientError, ErrorAnswer, MessageError, SetUpError, TransportError, TransportErrorKind,
@@ -132,12 +137,7 @@ impl<P: ClientProvider> ScClient<P> {
     /// # Errors
     /// [`ClientError`]; [`ClientError::may_have_executed`] says whether the server may have acted on the message.
     pub async fn call<M: Message>(&self, message: &M) -> Result<M::Answer, ClientError> {
-        let mut plaintext = WipingVec::default();
-        serde_json::to_writer(&mut plaintext, message)
-            .map_err(|_| ClientError::Message(MessageError::Json))?;
-        let opened = self.send(M::PATH, M::NAME, &plaintext.0, M::REPEATABLE).await?;
-        // Success says 200; the number is only for the error's text.
-        call::data(&opened).ok_or(ClientError::Unreadable { status: 200 })
+        opened_data(&self.send(M::PATH, M::NAME, &plaintext_of(message)?, M::REPEATABLE).await?)
     }
 
     /// Sends JSON, or any bytes, to any protected endpoint, and gives the opened answer, a success, as it is.
@@ -184,6 +184,19 @@ impl<P: ClientProvider> ScClient<P> {
             None => Ok(()),
         }
     }
+}
+
+/// The JSON of a message.
+fn plaintext_of<M: Message>(message: &M) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+    let mut plaintext = WipingVec::default();
+    serde_json::to_writer(&mut plaintext, message).map_err(|_| ClientError::Message(MessageError::Json))?;
+    Ok(plaintext.0)
+}
+
+/// `data` of an opened success.
+fn opened_data<T: serde::de::DeserializeOwned>(opened: &[u8]) -> Result<T, ClientError> {
+    // Success says 200; the number is only for the error's text.
+    call::data(opened).ok_or(ClientError::Unreadable { status: 200 })
 }
 
 /// Tells the server that a session is over.

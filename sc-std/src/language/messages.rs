@@ -48,11 +48,24 @@ impl Language {
     /// The message of a validation failure, with the name of the property or header as it is.
     #[must_use]
     pub fn invalid(self, property: &str) -> String {
-        let colon = match self {
+        [self.message(Code::ValidationFailed), self.colon(), property].concat()
+    }
+
+    /// The property or header that a message of [`Language::invalid`], in any language, names. `None` for other words,
+    /// and for what is said of the body as a whole.
+    #[cfg(feature = "client")]
+    pub(crate) fn named_in(message: &str) -> Option<&str> {
+        let named = Self::ALL.iter().find_map(|language| {
+            message.strip_prefix(language.message(Code::ValidationFailed))?.strip_prefix(language.colon())
+        });
+        named.filter(|name| !name.is_empty() && !name.contains(char::is_whitespace))
+    }
+
+    const fn colon(self) -> &'static str {
+        match self {
             Self::En | Self::Vi => ": ",
             Self::Zh | Self::ZhHant | Self::Ja => "：",
-        };
-        [self.message(Code::ValidationFailed), colon, property].concat()
+        }
     }
 
     /// What a close without a session id is told.

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use sc_core::retry::Repeatable;
-use sc_std::client::{BuildError, ClientError, ProfileChoice, ScClient, SetUpError, SetUpWay};
+use sc_std::client::{
+    BlockingClient, BuildError, ClientError, ProfileChoice, ScClient, SetUpError, SetUpWay,
+};
 use sc_std::message::{ForgotPassword, Message};
 use serde::de::IgnoredAny;
 use serde_json::json;
@@ -111,16 +113,9 @@ pub(crate) fn call(options: CallOptions) -> Result<(), Failure> {
 
 fn run(server: ServerOptions, order: &Order<'_>) -> Result<(), Failure> {
     let client = build(server, order.name.is_some())?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Peer(format!("no runtime: {error}")))?;
-    let answer = runtime.block_on(async {
-        let answer = client.call_json(order.path, order.name, order.json, order.repeatable).await;
-        // The answer is what counts; a session that is not closed ends by itself.
-        let _ = client.close().await;
-        answer
-    });
+    let answer = client.call_json(order.path, order.name, order.json, order.repeatable);
+    // The answer is what counts; a session that is not closed ends by itself.
+    let _ = client.close();
     let error = match answer {
         Ok(opened) => return show(&opened),
         Err(error) => error,
@@ -139,7 +134,7 @@ fn run(server: ServerOptions, order: &Order<'_>) -> Result<(), Failure> {
     }
 }
 
-fn build(options: ServerOptions, name_is_known: bool) -> Result<ScClient, Failure> {
+fn build(options: ServerOptions, name_is_known: bool) -> Result<BlockingClient, Failure> {
     let profile = match (options.profile, name_is_known) {
         (Some(ProfileArg::Bound), _) => ProfileChoice::RequireBound,
         (Some(ProfileArg::Auto), _) | (None, true) => ProfileChoice::BoundIfOffered,
@@ -169,8 +164,8 @@ fn build(options: ServerOptions, name_is_known: bool) -> Result<ScClient, Failur
             builder.with_header(name, value)
         };
     }
-    builder.build().map_err(|error| match error {
-        BuildError::Transport(_) => Failure::Peer(with_causes(&error)),
+    builder.build_blocking().map_err(|error| match error {
+        BuildError::Transport(_) | BuildError::Runtime(_) => Failure::Peer(with_causes(&error)),
         _ => Failure::Usage(error.to_string()),
     })
 }
