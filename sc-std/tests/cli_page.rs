@@ -70,7 +70,10 @@ fn other_methods_are_refused_in_json() {
     let serving = Serving::new(&[]);
     for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
         let answer = serving.ask(&format!("{method} / HTTP/1.1"), "");
-        assert!(answer.starts_with("HTTP/1.1 405") && answer.contains("REQUEST.METHOD_NOT_ALLOWED"), "{answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 405") && answer.contains("REQUEST.METHOD_NOT_ALLOWED"),
+            "{answer}"
+        );
     }
 }
 
@@ -79,7 +82,10 @@ fn without_the_page_its_paths_do_not_exist() {
     let serving = Serving::new(&["--no-page"]);
     for (path, _) in PAGE {
         let answer = serving.ask(&format!("GET {path} HTTP/1.1"), "");
-        assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("REQUEST.NOT_FOUND"), "{path}: {answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 404") && answer.contains("REQUEST.NOT_FOUND"),
+            "{path}: {answer}"
+        );
     }
     assert!(serving.ask("GET /healthz HTTP/1.1", "").starts_with("HTTP/1.1 200"));
 }
@@ -92,7 +98,8 @@ fn nothing_is_loaded_from_elsewhere_and_nothing_is_inline() {
         let (_, _, body) = parts(&answer);
         // The name of a format is no address; nothing fetches it.
         let body = body.replace(r#"xmlns="http://www.w3.org/2000/svg""#, "").to_lowercase();
-        for foreign in ["http:", "https:", "//cdn", "\"//", "'//", "url(", "@import", "javascript:", "eval("] {
+        for foreign in ["http:", "https:", "//cdn", "\"//", "'//", "url(", "@import", "javascript:", "eval("]
+        {
             assert!(!body.contains(foreign), "{path} holds {foreign}");
         }
         for html in ["innerhtml", "outerhtml", "insertadjacenthtml", "document.write"] {

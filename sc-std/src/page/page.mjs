@@ -94,6 +94,10 @@ function showExposed() {
   byId("without").replaceChildren(...requestLine(), `\n\n${prettyJson({ email: email.value })}`);
 }
 
+function clearComparison() {
+  for (const id of ["with", "ends"]) byId(id).textContent = "Nothing was opened yet.";
+}
+
 function compare(address, envelope, answer, opened) {
   const seen = (bytes) => `${bytesOf(bytes.length)}: ${hex(bytes.subarray(0, 4))} … ${hex(bytes.subarray(-12))}`;
   byId("with").replaceChildren(...requestLine(), `\n\n${seen(envelope)}\n\nHTTP ${answer.status}\n\n${seen(answer.body)}`);
@@ -147,6 +151,7 @@ function show({ kind, title, text, field }) {
   outcome.replaceChildren(el("p", { class: "title" }, title), el("p", {}, text));
   outcome.dataset.kind = kind;
   outcome.hidden = false;
+  outcome.scrollIntoView({ block: "nearest" });
   markAddress(field);
 }
 
@@ -170,6 +175,7 @@ async function submit(event) {
   byId("send").setAttribute("aria-disabled", "true");
   byId("steps-empty").hidden = true;
   outcome.hidden = true;
+  clearComparison();
   markAddress();
   const chosen = new FormData(form);
   let result;
