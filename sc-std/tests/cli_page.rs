@@ -40,7 +40,7 @@ fn every_file_of_the_page_is_guarded_typed_and_never_cached() {
             "referrer-policy: no-referrer",
             "cross-origin-opener-policy: same-origin",
             "cross-origin-resource-policy: same-origin",
-            "cache-control: no-store",
+            "cache-control: no-store, no-transform",
             &format!("content-length: {}", body.len()),
         ] {
             assert!(headers.contains(&line.to_lowercase()), "{path}: {line} is not in {headers:?}");

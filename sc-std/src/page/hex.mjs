@@ -88,5 +88,5 @@ export function envelopeView(title, raw) {
   return el("div", { class: "envelope" },
     el("p", { class: "caption" }, el("b", {}, title), ` ${bytesOf(raw.length)}`),
     bytes, ...lengthener(bytes, raw.length),
-    el("ol", { class: "fields", "aria-label": `Fields of: ${title}` }, ...fields.map((field, index) => row(field, index + 1))));
+    el("ol", { class: "fields", role: "list", "aria-label": `Fields of: ${title}` }, ...fields.map((field, index) => row(field, index + 1))));
 }

@@ -5,6 +5,11 @@
 //! page is for people who want to see what is on the wire; a service does not need it, hence feature `page` is off
 //! by default.
 //!
+//! # Security
+//! A page comes through the same edge proxy as everything else. One that alters what passes could alter the script too,
+//! so in a browser the channel answers proxies that read and log, not those that attack. An app that carries its own
+//! code and pins the server's key has no such gap.
+//!
 //! `/scv2.mjs` is the protocol alone, a module for apps to copy.
 
 use axum::http::header::{
@@ -81,5 +86,5 @@ const GUARDS: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
-    (CACHE_CONTROL, "no-store"),
+    (CACHE_CONTROL, "no-store, no-transform"),
 ];
