@@ -39,6 +39,7 @@
 //! | `store`, `admission`, [`rate_limit`] | sessions, IV claims and ledger; the queue for RSA; the limits |
 //! | `names`, [`language`] | paths and headers of the channel; the languages of answers and mails |
 //! | [`message`], `reset` | typed messages, forgot password first; tokens, accounts and mails behind it |
+//! | `page` | the page for browsers, and the protocol in JavaScript for apps to copy |
 //! | [`provider`], [`rng`], [`clock`] | the cryptographic libraries, randomness, time |
 //!
 //! # Features
@@ -53,6 +54,7 @@
 //! | `blocking` | no | the client for programs without an async runtime |
 //! | `mail`, `smtp` | no | mails as files, built by lettre; mails to a mail server, with TLS by rustls |
 //! | `metrics` | no | counters, gauges and histograms of a server, for any exporter |
+//! | `page` | no | a page that shows the channel at work in a browser |
 //! | `redis` | no | the store of a fleet, in Redis: a server or a cluster |
 //! | `cli` | no | the `scv2` program |
 //!
@@ -74,6 +76,8 @@ pub mod language;
 pub mod message;
 #[cfg(any(feature = "client", feature = "server"))]
 pub mod names;
+#[cfg(feature = "page")]
+pub mod page;
 pub mod provider;
 pub mod rate_limit;
 #[cfg(any(feature = "client", feature = "server"))]

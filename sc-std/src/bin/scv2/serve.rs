@@ -95,7 +95,7 @@ async fn assemble<S: Store, T: TokenStore>(
     let routes = ScRouter::new(server.clone())
         .sealed(ForgotPassword::PATH, ForgotPassword::NAME, endpoint.into_route())
         .exempt("/healthz", get(|| async { "ok\n" }));
-    let routes = figures.route(routes);
+    let routes = figures.route(with_page(!args.no_page, routes));
     for (path, kind) in routes.routes() {
         tracing::info!(path, ?kind, "route");
     }
@@ -125,6 +125,12 @@ impl Running {
         served.map_err(|error| Failure::Usage(with_causes(&error)))?;
         Ok(mails)
     }
+}
+
+/// Adds the page at `/`, if it is wanted.
+fn with_page<S: Store>(wanted: bool, routes: ScRouter<S>) -> ScRouter<S> {
+    let pages = wanted.then(sc_std::page::routes).into_iter().flatten();
+    pages.fold(routes, |routes, (path, methods)| routes.exempt(path, methods))
 }
 
 fn server<S: Store>(args: &Options, keys: Arc<KeyRing>, store: S) -> ScServer<S> {

@@ -100,6 +100,9 @@ pub(crate) struct Options {
     /// How logs are written to standard error.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
+    /// Does not serve the page at /, which runs the protocol in a browser and shows every byte on the wire.
+    #[arg(long)]
+    pub(crate) no_page: bool,
     /// Shows the server's figures as Prometheus text at GET /metrics.
     #[arg(long)]
     pub(crate) metrics: bool,
