@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 package scv2;
 
-import java.math.BigInteger;
 import java.security.Key;
 import java.security.KeyFactory;
 import java.security.PublicKey;
@@ -17,8 +16,11 @@ import static scv2.Vectors.*;
 
 final class Traces {
     static final byte[] NONE = {};
+    static final Map<String, String> PATHS = Map.of("key", "/web/v1/secure-channel/public-key",
+            "set-up", "/web/v1/secure-channel/session", "close", "/web/v1/secure-channel/session/close");
 
     final Key privateKey;
+    final PublicKey publicKey;
     final Map<?, ?> trace;
     final List<?> steps;
     final boolean bound, text;
@@ -27,6 +29,8 @@ final class Traces {
     /** The client's part of the set-up. */
     Traces(Key privateKey, Map<?, ?> trace) throws Exception {
         this.privateKey = privateKey;
+        var rsa = (RSAPrivateCrtKey) privateKey;
+        publicKey = KeyFactory.getInstance("RSA").generatePublic(new RSAPublicKeySpec(rsa.getModulus(), rsa.getPublicExponent()));
         this.trace = trace;
         steps = (List<?>) trace.get("steps");
         bound = text(trace, "profile").equals("bound");
@@ -46,9 +50,6 @@ final class Traces {
         var random = new SecureRandom() {
             @Override public void nextBytes(byte[] out) { System.arraycopy(seed, 0, out, 0, out.length); }
         };
-        var rsa = (RSAPrivateCrtKey) privateKey;
-        BigInteger modulus = rsa.getModulus();
-        PublicKey publicKey = KeyFactory.getInstance("RSA").generatePublic(new RSAPublicKeySpec(modulus, rsa.getPublicExponent()));
         Cipher cipher = Cipher.getInstance("RSA/ECB/OAEPPadding");
         cipher.init(Cipher.ENCRYPT_MODE, publicKey, OAEP, random);
         return cipher.doFinal(key);
@@ -106,20 +107,32 @@ final class Traces {
     /** The request of the step that this one repeats or tampers with. */
     Map<?, ?> other(Map<?, ?> step) { return map((Map<?, ?>) steps.get(number(step, "of")), "request"); }
 
-    /** The body that this step's client (or attacker) sends, made again from the trace's randomness. */
-    byte[] requestBody(Map<?, ?> step) throws Exception {
-        return switch (text(step, "kind")) {
-            case "repeat" -> bytes(other(step), "body");
-            case "tampered" -> seal(map(other(step), "sealed"), NONE, 1);
-            case "message", "late" -> seal(map(map(step, "request"), "sealed"), NONE, 0);
+    /** What this step's client (or attacker) sends, made again from the trace's randomness: line, headers and body. */
+    Map<String, Object> request(Map<?, ?> step) throws Exception {
+        String kind = text(step, "kind");
+        Map<?, ?> like = step.containsKey("of") ? other(step) : map(step, "request"), sealed = map(like, "sealed");
+        byte[] body = switch (kind) {
+            case "repeat" -> bytes(like, "body");
+            case "message", "late" -> seal(sealed, NONE, 0);
+            case "tampered" -> seal(sealed, NONE, 1);
             case "set-up" -> setUpBody();
             default -> NONE;
         };
+        if (kind.equals("repeat")) return parts(text(like, "method"), text(like, "path"), map(like, "headers"), body);
+        Map<String, String> headers = new HashMap<>(Map.of("X-Client-Hash", text(trace, "client_hash"), "X-SC-Version", "2"));
+        if (body.length > 0) headers.put("Content-Type", "application/json;charset=UTF-8");
+        if (kind.equals("close") || sealed.containsKey("type") && number(sealed, "type") == 2) headers.put("X-SC-Session-Id", text(trace, "session_id"));
+        return parts(kind.equals("key") ? "GET" : "POST", PATHS.getOrDefault(kind, Client.PATH), headers, body);
+    }
+
+    static Map<String, Object> parts(String method, String path, Map<?, ?> headers, byte[] body) {
+        return Map.of("method", method, "path", path, "headers", headers, "body", HEX.formatHex(body));
     }
 
     void step(Map<?, ?> step) throws Exception {
-        byte[] body = requestBody(step), answer = bytes(map(step, "response"), "body");
-        need(same(body, map(step, "request"), "body"), "request");
+        byte[] body = bytes(map(step, "request"), "body"), answer = bytes(map(step, "response"), "body");
+        Map<?, ?> sent = map(step, "request");
+        need(request(step).equals(parts(text(sent, "method"), text(sent, "path"), map(sent, "headers"), body)), "request");
         switch (text(step, "kind")) {
             case "set-up" -> {
                 Map<?, ?> doc = (Map<?, ?>) Json.parse(Json.utf8(body));
@@ -139,7 +152,12 @@ final class Traces {
         Map<?, ?> doc = (Map<?, ?>) Json.parse(Json.utf8(answer));
         String code = text(map(step, "response"), "code");
         need(code.equals(doc.get("code")) && doc.get("success").equals(code.equals("2000")), "code");
-        if (text(step, "kind").equals("set-up")) need(text(map(doc, "data"), "sessionId").equals(text(trace, "session_id")), "session id");
+        if (text(step, "kind").equals("key")) {
+            need(Arrays.equals(unbase64(text(map(doc, "data"), "publicKey")), publicKey.getEncoded()), "public key");
+        }
+        String given = text(step, "kind").equals("set-up") ? text(map(doc, "data"), "sessionId")
+                : text(map(map(step, "response"), "headers"), "X-SC-Session-Id");
+        need(given.isEmpty() || given.equals(text(trace, "session_id")), "session id");
     }
 
     boolean replay() throws Exception {

@@ -5,8 +5,13 @@ import hashlib
 import json
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from channel import Refused, associated_data, exchange_bytes, need, open_sealed, parse, parse_text, unwrap
+
+CHANNEL = "/web/v1/secure-channel"
+LINES = {"key": ("GET", f"{CHANNEL}/public-key"), "set-up": ("POST", f"{CHANNEL}/session"), "close": ("POST", f"{CHANNEL}/session/close")}
+PROTECTED = ("POST", "/web/v1/system/auth/password/forgot")
 
 
 def wrap_with_seed(public, key, seed):
@@ -73,20 +78,23 @@ class Replay:
         doc = {"keyId": self.trace["key_id"], "encReqKey": req, "encRespKey": resp}
         return json.dumps(doc | ({"profile": "bound"} if self.bound else {}), separators=(",", ":")).encode()
 
-    def request_body(self, step):
-        """The body that this step's client (or attacker) sends, made again from the trace's randomness."""
-        kind, sealed = step["kind"], step["request"].get("sealed")
-        if kind in ("repeat", "tampered"):
-            other = self.trace["steps"][step["of"]]["request"]
-            return bytes.fromhex(other["body"]) if kind == "repeat" else self.seal(other["sealed"], flip=1)
-        if kind in ("message", "late"):
-            return self.seal(sealed)
-        return self.set_up_body() if kind == "set-up" else b""
+    def request(self, step):
+        """What this step's client (or attacker) sends, made again from the trace's randomness."""
+        kind, like = step["kind"], self.trace["steps"][step["of"]]["request"] if "of" in step else step["request"]
+        if kind == "repeat":
+            return {part: like[part] for part in ("method", "path", "headers", "body")}
+        method, path = LINES.get(kind, PROTECTED)
+        body = self.set_up_body() if kind == "set-up" else b"" if kind in LINES else self.seal(like["sealed"], flip=kind == "tampered")
+        headers = {"X-Client-Hash": self.trace["client_hash"], "X-SC-Version": "2"}
+        headers |= {"Content-Type": "application/json;charset=UTF-8"} if body else {}
+        if kind == "close" or "sealed" in like and like["sealed"]["type"] == 2:
+            headers["X-SC-Session-Id"] = self.trace["session_id"]
+        return {"method": method, "path": path, "headers": headers, "body": body.hex()}
 
     def step(self, step):
         body, answer = (bytes.fromhex(step[side]["body"]) for side in ("request", "response"))
         request, response = step["request"].get("sealed"), step["response"].get("sealed")
-        need(self.request_body(step) == body, "request")
+        need(self.request(step) == {part: step["request"][part] for part in ("method", "path", "headers", "body")}, "request")
         if step["kind"] == "set-up":
             doc = json.loads(body)
             self.unwrap([base64.b64decode(doc[name], validate=True) for name in ("encReqKey", "encRespKey")])
@@ -105,8 +113,11 @@ class Replay:
                 raise Refused("a tampered request opens")
         doc = json.loads(answer)
         need(doc["code"] == step["response"]["code"] and doc["success"] is (doc["code"] == "2000"), "code")
-        if step["kind"] == "set-up":
-            need(doc["data"]["sessionId"] == self.trace["session_id"], "session id")
+        if step["kind"] == "key":
+            spki = self.private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            need(base64.b64decode(doc["data"]["publicKey"], validate=True) == spki, "public key")
+        session_id = doc["data"]["sessionId"] if step["kind"] == "set-up" else step["response"]["headers"].get("X-SC-Session-Id")
+        need(session_id in (None, self.trace["session_id"]), "session id")
 
 
 def replay(private, trace):

@@ -6,14 +6,19 @@
 # The openssl program lets nobody choose the seed of an OAEP wrap, so the wrapped keys are taken as given and unwrapped.
 
 TRACE_FIELDS=(name way profile bits key_id client_hash session_id request_key response_key enc_req_key enc_resp_key ctx)
-STEP_FIELDS=(name kind body answer code like type message iv plaintext associated_data
+STEP_FIELDS=(name kind head body answer code like like_head type message iv plaintext associated_data
     answer_iv answer_plaintext answer_data)
 
-# One object for each step, all fields at its top. A copy, true or changed, gets what it is a copy of: the other's body in
+CHANNEL=/web/v1/secure-channel
+FORGOT=/web/v1/system/auth/password/forgot
+
+# One object for each step, all fields at its top; `head` is the request's line and headers. A copy, true or changed, gets what it is a copy of: the other's body in
 # `like`, and what that is made of.
-STEPS='.traces[] | select(.name == "%s") | .steps as $all | $all[]
+STEPS='def head: "\(.method) \(.path)" + (.headers | to_entries | map("; \(.key): \(.value)") | join(""));
+    .traces[] | select(.name == "%s") | .steps as $all | $all[]
     | (if .of then $all[.of].request else .request end) as $made
-    | {name, kind, body: .request.body, answer: .response.body, code: .response.code, like: $made.body}
+    | {name, kind, body: .request.body, answer: .response.body, code: .response.code}
+    + {head: (.request | head), like: $made.body, like_head: ($made | head)}
     + {answer_iv: .response.sealed.iv, answer_plaintext: .response.sealed.plaintext, answer_data: .response.sealed.associated_data}
     + ($made.sealed // {})'
 
@@ -68,8 +73,22 @@ unwraps_to_keys() { # WRAPPED_REQUEST WRAPPED_RESPONSE
 json_of() { bytes "$1" | jq -r "$2"; } # BODY JQ_FILTER
 json_bytes() { json_of "$1" "$2" | base64 -d | hex; }
 
-# The request of the step in v, made again by its client (or its attacker), in body.
+# The request of the step in v, made again by its client (or its attacker), in line_and_headers and body.
 make_request() {
+    make_body || return
+    line_and_headers="POST $FORGOT"
+    case ${v[kind]} in
+        repeat) line_and_headers=${v[like_head]} && return ;;
+        key) line_and_headers="GET $CHANNEL/public-key" ;;
+        set-up) line_and_headers="POST $CHANNEL/session" ;;
+        close) line_and_headers="POST $CHANNEL/session/close" ;;
+    esac
+    line_and_headers+="; X-Client-Hash: ${t[client_hash]}; X-SC-Version: 2"
+    [[ -z $body ]] || line_and_headers+="; Content-Type: application/json;charset=UTF-8"
+    [[ ${v[kind]} != close && ${v[type]} != 2 ]] || line_and_headers+="; X-SC-Session-Id: ${t[session_id]}"
+}
+
+make_body() {
     local profile=''
     case ${v[kind]} in
         set-up)
@@ -89,8 +108,8 @@ make_request() {
 
 # Both sides of the step in v.
 replay_step() {
-    local body answer=${v[answer]}
-    make_request && [[ $body == "${v[body]}" ]] || { refuse request; return; }
+    local body line_and_headers answer=${v[answer]}
+    make_request && [[ $body == "${v[body]}" && $line_and_headers == "${v[head]}" ]] || { refuse request; return; }
     case ${v[kind]} in
         key) [[ $(json_of "$answer" .data.publicKey) == "$(cat "$tmp/${t[bits]}.spki")" ]] || { refuse 'public key'; return; } ;;
         set-up)
