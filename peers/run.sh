@@ -52,7 +52,8 @@ check() {
 check_vectors() {
     local cases
     cases=$(find "$3" -name '*.json' ! -name keys.json -exec jq '[.[] | arrays | length] | add' {} + | jq -s add)
-    [[ $cases -gt 0 ]] && peer "$2" --vectors "$3" >"$tmp/out" 2>&1 && grep -q "^vectors: $cases checked" "$tmp/out" || fail "$1 ($cases cases)"
+    [[ $cases -gt 0 ]] && peer "$2" --vectors "$3" >"$tmp/out" 2>&1 && grep -q "^vectors: $cases checked" "$tmp/out" \
+        || fail "$1: not $cases cases"
     echo "ok $1: $cases cases"
 }
 

@@ -41,7 +41,8 @@ final class Json {
     /** Writes maps, lists, strings and integers, in compact form. */
     static String write(Object value) {
         if (value instanceof Map<?, ?> map) {
-            return map.entrySet().stream().map(e -> write(e.getKey()) + ":" + write(e.getValue())).collect(Collectors.joining(",", "{", "}"));
+            return map.entrySet().stream().map(e -> write(e.getKey()) + ":" + write(e.getValue()))
+                    .collect(Collectors.joining(",", "{", "}"));
         }
         if (value instanceof List<?> list) return list.stream().map(Json::write).collect(Collectors.joining(",", "[", "]"));
         return value instanceof String text ? quote(text) : String.valueOf(value);

@@ -30,8 +30,9 @@ final class Make {
         put(v, "iv", iv);
         put(v, "plaintext", plaintext);
         if (type == 1) {
-            var key = KeyFactory.getInstance("RSA").generatePublic(new X509EncodedKeySpec(bytes(rsa, "spki_der")));
-            byte[] request = oaep(Cipher.ENCRYPT_MODE, key, requestKey), response = oaep(Cipher.ENCRYPT_MODE, key, responseKey);
+            var rsaKey = KeyFactory.getInstance("RSA").generatePublic(new X509EncodedKeySpec(bytes(rsa, "spki_der")));
+            byte[] request = oaep(Cipher.ENCRYPT_MODE, rsaKey, requestKey);
+            byte[] response = oaep(Cipher.ENCRYPT_MODE, rsaKey, responseKey);
             byte[] exchange = exchange(text(rsa, "key_id"), request, response);
             head = concat(head, exchange);
             v.put("bits", number(rsa, "bits"));
@@ -49,7 +50,8 @@ final class Make {
         if (type == 1 || bound) v.put("message", Client.MESSAGE);
         byte[] data = associatedData(bound, head, ctx, sessionId, requestIv, Client.MESSAGE);
         put(v, "associated_data", data);
-        put(v, "envelope", concat(head, iv, gcm(Cipher.ENCRYPT_MODE, type == 129 ? responseKey : requestKey, iv, data, plaintext, 0)));
+        byte[] key = type == 129 ? responseKey : requestKey;
+        put(v, "envelope", concat(head, iv, gcm(Cipher.ENCRYPT_MODE, key, iv, data, plaintext, 0)));
         return v;
     }
 

@@ -90,7 +90,8 @@ final class Traces {
     }
 
     void unwrapBoth(byte[] request, byte[] response) throws Refused {
-        need(Arrays.equals(unwrap(privateKey, request), requestKey) && Arrays.equals(unwrap(privateKey, response), responseKey), "unwrapped keys");
+        need(Arrays.equals(unwrap(privateKey, request), requestKey), "unwrapped request key");
+        need(Arrays.equals(unwrap(privateKey, response), responseKey), "unwrapped response key");
     }
 
     byte[] setUpBody() {
@@ -121,7 +122,8 @@ final class Traces {
         if (kind.equals("repeat")) return parts(text(like, "method"), text(like, "path"), map(like, "headers"), body);
         Map<String, String> headers = new HashMap<>(Map.of("X-Client-Hash", text(trace, "client_hash"), "X-SC-Version", "2"));
         if (body.length > 0) headers.put("Content-Type", "application/json;charset=UTF-8");
-        if (kind.equals("close") || sealed.containsKey("type") && number(sealed, "type") == 2) headers.put("X-SC-Session-Id", text(trace, "session_id"));
+        boolean inSession = kind.equals("close") || sealed.containsKey("type") && number(sealed, "type") == 2;
+        if (inSession) headers.put("X-SC-Session-Id", text(trace, "session_id"));
         return parts(kind.equals("key") ? "GET" : "POST", PATHS.getOrDefault(kind, Client.PATH), headers, body);
     }
 
@@ -146,7 +148,10 @@ final class Traces {
                 answer = open(answer, response, requestIv);
                 need(same(answer, response, "plaintext"), "answer's plaintext");
             }
-            case "tampered" -> need(refused(() -> open(body, map(other(step), "sealed"), NONE)).equals("does not open"), "a tampered request opens");
+            case "tampered" -> {
+                String why = refused(() -> open(body, map(other(step), "sealed"), NONE));
+                need(why.equals("does not open"), "a tampered request: " + why);
+            }
             default -> { }
         }
         Map<?, ?> doc = (Map<?, ?>) Json.parse(Json.utf8(answer));

@@ -10,7 +10,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from channel import Refused, associated_data, exchange_bytes, need, open_sealed, parse, parse_text, unwrap
 
 CHANNEL = "/web/v1/secure-channel"
-LINES = {"key": ("GET", f"{CHANNEL}/public-key"), "set-up": ("POST", f"{CHANNEL}/session"), "close": ("POST", f"{CHANNEL}/session/close")}
+LINES = {"key": ("GET", f"{CHANNEL}/public-key"), "set-up": ("POST", f"{CHANNEL}/session"),
+         "close": ("POST", f"{CHANNEL}/session/close")}
+PARTS = ("method", "path", "headers", "body")
 PROTECTED = ("POST", "/web/v1/system/auth/password/forgot")
 
 
@@ -80,11 +82,15 @@ class Replay:
 
     def request(self, step):
         """What this step's client (or attacker) sends, made again from the trace's randomness."""
-        kind, like = step["kind"], self.trace["steps"][step["of"]]["request"] if "of" in step else step["request"]
+        kind = step["kind"]
+        like = self.trace["steps"][step["of"]]["request"] if "of" in step else step["request"]
         if kind == "repeat":
-            return {part: like[part] for part in ("method", "path", "headers", "body")}
+            return {part: like[part] for part in PARTS}
         method, path = LINES.get(kind, PROTECTED)
-        body = self.set_up_body() if kind == "set-up" else b"" if kind in LINES else self.seal(like["sealed"], flip=kind == "tampered")
+        if kind in LINES:
+            body = self.set_up_body() if kind == "set-up" else b""
+        else:
+            body = self.seal(like["sealed"], flip=1 if kind == "tampered" else 0)
         headers = {"X-Client-Hash": self.trace["client_hash"], "X-SC-Version": "2"}
         headers |= {"Content-Type": "application/json;charset=UTF-8"} if body else {}
         if kind == "close" or "sealed" in like and like["sealed"]["type"] == 2:
@@ -94,7 +100,7 @@ class Replay:
     def step(self, step):
         body, answer = (bytes.fromhex(step[side]["body"]) for side in ("request", "response"))
         request, response = step["request"].get("sealed"), step["response"].get("sealed")
-        need(self.request(step) == {part: step["request"][part] for part in ("method", "path", "headers", "body")}, "request")
+        need(self.request(step) == {part: step["request"][part] for part in PARTS}, "request")
         if step["kind"] == "set-up":
             doc = json.loads(body)
             self.unwrap([base64.b64decode(doc[name], validate=True) for name in ("encReqKey", "encRespKey")])

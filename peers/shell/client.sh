@@ -6,14 +6,14 @@ MESSAGE=$(text_hex password.forgot)
 FORGOT=/web/v1/system/auth/password/forgot
 CHANNEL=/web/v1/secure-channel
 
-# request METHOD PATH BODY SESSION_ID: sets status; the answer is in $tmp/answer, its headers in $tmp/headers. BODY is hex.
+# request METHOD PATH BODY SESSION_ID: sets status; the answer is in $tmp/answer, its headers are in $tmp/headers.
 request() {
     local id more=()
     id=$(random 16)
     id=${id:0:8}-${id:8:4}-4${id:13:3}-a${id:17:3}-${id:20}
     [[ $1 == GET ]] || more=(--data-binary "@$tmp/request")
-    # curl would send a Content-Type of its own
-    if [[ -n $3 ]]; then more+=(--header 'Content-Type: application/json;charset=UTF-8'); else more+=(--header 'Content-Type:'); fi
+    # With an empty body, none at all: curl would send one of its own.
+    more+=(--header "Content-Type:${3:+ application/json;charset=UTF-8}")
     [[ -z $4 ]] || more+=(--header "X-SC-Session-Id: $4")
     bytes "$3" >"$tmp/request"
     status=$(curl --silent --show-error --max-time 30 --request "$1" "${more[@]}" \
@@ -25,10 +25,12 @@ request() {
 
 header() { grep -i "^$1:" "$tmp/headers" | head -n 1 | cut -d : -f 2- | tr -d ' \r'; } # NAME
 
+shown() { head -c 300 "$1" | tr -cd '[:print:]'; } # FILE, for people
+
 # Checks the JSON form that every successful answer has, sealed or plain: WHAT STATUS FILE.
 success() {
     [[ $2 == 200 ]] && jq -e '.success == true and .code == "2000" and .version == "2.0.0"
-        and (.timestamp | type) == "number"' "$3" >/dev/null 2>&1 || die "$1: HTTP $2 $(head -c 300 "$3" | tr -d '\0')"
+        and (.timestamp | type) == "number"' "$3" >/dev/null 2>&1 || die "$1: HTTP $2 $(shown "$3")"
 }
 
 # A plain JSON answer of the success form: METHOD PATH BODY SESSION_ID.
@@ -42,7 +44,8 @@ answer() { jq -r "$1" "$tmp/answer"; } # JQ_FILTER
 fetch_key() {
     local bits
     plain GET $CHANNEL/public-key '' ''
-    [[ $bound_wanted == no ]] || answer '.data.profiles[]?' | grep -qx bound || die "the server does not offer the profile bound"
+    [[ $bound_wanted == no ]] || jq -e '.data.profiles // [] | index("bound")' "$tmp/answer" >/dev/null \
+        || die "the server does not offer the profile bound"
     answer .data.publicKey | base64 -d >"$tmp/public.der" || die "publicKey is not Base64"
     bits=$(openssl pkey -pubin -inform DER -in "$tmp/public.der" -noout -text | sed -n 's/^Public-Key: (\([0-9]*\) bit)$/\1/p')
     ((bits >= 2048 && bits <= 4096)) && [[ $(answer .data.keySize) == "$bits" ]] || die "key size"
@@ -60,7 +63,8 @@ create_session() {
         --arg resp "$(bytes "$wrapped_response" | base64 -w 0)" --arg bound "$bound_wanted" \
         '{keyId: $id, encReqKey: $req, encRespKey: $resp} + if $bound == "yes" then {profile: "bound"} else {} end')
     plain POST $CHANNEL/session "$(text_hex "$body")" ''
-    [[ $(answer '(.data.profile // "plain") == "bound"') == "$([[ $bound_wanted == yes ]] && echo true || echo false)" ]] || die "profile of the session"
+    [[ $(answer '.data.profile // "plain"') == "$([[ $bound_wanted == yes ]] && echo bound || echo plain)" ]] \
+        || die "profile of the session"
     [[ $(answer '.data.expiresAt | type') == number ]] || die "expiresAt"
     take_session "$(answer .data.sessionId)"
 }
@@ -89,7 +93,7 @@ send() {
     seal_request "$1"
     request_iv=$iv
     request POST $FORGOT "$envelope" "$session_id"
-    [[ $(head -c 2 "$tmp/answer" | hex) == 5343 ]] || die "plain answer to a sealed request: HTTP $status $(head -c 300 "$tmp/answer" | tr -d '\0')"
+    [[ $(head -c 2 "$tmp/answer" | hex) == 5343 ]] || die "plain answer to a sealed request: HTTP $status $(shown "$tmp/answer")"
     parse "$(hex <"$tmp/answer")" || die "answer: $refusal"
     [[ $type == 129 ]] || die "answer of type $type"
     if [[ -z $session_id ]]; then
@@ -111,7 +115,7 @@ request_is_refused() {
     seal_request "$1"
     request POST $FORGOT "$envelope" "$session_id"
     [[ $status == 404 ]] && jq -e '.success == false and .code == "SECURE_CHANNEL.SESSION_NOT_FOUND"' "$tmp/answer" >/dev/null \
-        || die "after close: HTTP $status $(head -c 300 "$tmp/answer" | tr -d '\0')"
+        || die "after close: HTTP $status $(shown "$tmp/answer")"
 }
 
 # run_flow BASE_URL

@@ -14,7 +14,8 @@ record() {
     printf -v head 5343%s%02x $version "$1"
     if [[ $1 == 1 ]]; then
         [[ $bound == no ]] || version=82
-        wrapped_request=$(wrap "$tmp/$4.spki" "$request_key") && wrapped_response=$(wrap "$tmp/$4.spki" "$response_key") || die "cannot wrap"
+        wrapped_request=$(wrap "$tmp/$4.spki" "$request_key") || die "cannot wrap"
+        wrapped_response=$(wrap "$tmp/$4.spki" "$response_key") || die "cannot wrap"
         exchange=$(exchange "$(cat "$tmp/$4.id")" "$wrapped_request" "$wrapped_response")
         head=5343${version}01$exchange
         fields=(--argjson bits "$4" --arg key_id "$(cat "$tmp/$4.id")" --arg enc_req_key "$wrapped_request"
@@ -61,6 +62,8 @@ make_vectors() {
             text_record $kind $profile 28 >>"$tmp/text"
         done
     done
-    jq -s '{positive: .}' "$tmp/envelopes" >"$1/envelopes.json" && jq -s '{positive: .}' "$tmp/text" >"$1/text.json" || die "cannot write to $1"
+    for kind in envelopes text; do
+        jq -s '{positive: .}' "$tmp/$kind" >"$1/$kind.json" || die "cannot write to $1"
+    done
     echo "made: $(wc -l <"$tmp/envelopes") envelopes, $(wc -l <"$tmp/text") text envelopes"
 }

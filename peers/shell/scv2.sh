@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A Secure Channel v2 peer in the shell (bash, openssl 3, curl, jq), from PROTOCOL.md alone. For tests and for learning,
+# A Secure Channel v2 peer in the shell (bash 5, openssl 3, curl, jq, xxd), from PROTOCOL.md alone. For tests and for learning,
 # NOT FOR SECRETS: openssl takes AES keys on its command line, where every user of the machine can read them in `ps`.
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
@@ -17,6 +17,7 @@ die() {
     exit 1
 }
 
+((BASH_VERSINFO[0] >= 5)) || die "needs bash 5, this is $BASH_VERSION"
 for tool in openssl curl jq xxd base64; do
     command -v "$tool" >/dev/null || die "the program $tool is missing"
 done

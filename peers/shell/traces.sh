@@ -1,6 +1,6 @@
-# Replays the traces of sc-core/vectors/traces.json, as the client and as the server of each conversation. Sourced by vectors.sh.
+# Replays the traces of sc-core/vectors/traces.json, as client and as server of each conversation. Sourced by vectors.sh.
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# shellcheck shell=bash disable=SC2154,SC2015  # channel.sh and vectors.sh set what is read; in `A && B || refuse`, A or B may fail
+# shellcheck shell=bash disable=SC2154,SC2015  # other files set what is read; in `A && B || refuse`, A or B may fail
 # shellcheck disable=SC2016  # jq has variables of its own
 #
 # The openssl program lets nobody choose the seed of an OAEP wrap, so the wrapped keys are taken as given and unwrapped.
@@ -12,14 +12,14 @@ STEP_FIELDS=(name kind head body answer code like like_head type message iv plai
 CHANNEL=/web/v1/secure-channel
 FORGOT=/web/v1/system/auth/password/forgot
 
-# One object for each step, all fields at its top; `head` is the request's line and headers. A copy, true or changed, gets what it is a copy of: the other's body in
-# `like`, and what that is made of.
+# One object for each step, all fields at its top; `head` is the request's line and headers. A copy, true or changed, gets
+# what it is a copy of: the other's body and head in `like` and `like_head`, and what that is made of.
 STEPS='def head: "\(.method) \(.path)" + (.headers | to_entries | map("; \(.key): \(.value)") | join(""));
     .traces[] | select(.name == "%s") | .steps as $all | $all[]
     | (if .of then $all[.of].request else .request end) as $made
     | {name, kind, body: .request.body, answer: .response.body, code: .response.code}
     + {head: (.request | head), like: $made.body, like_head: ($made | head)}
-    + {answer_iv: .response.sealed.iv, answer_plaintext: .response.sealed.plaintext, answer_data: .response.sealed.associated_data}
+    + (.response.sealed // {} | {answer_iv: .iv, answer_plaintext: .plaintext, answer_data: .associated_data})
     + ($made.sealed // {})'
 
 # made KEY TYPE MESSAGE IV PLAINTEXT ASSOCIATED_DATA [REQUEST_IV]: sets body, the bytes on the wire of the trace t.
@@ -93,7 +93,8 @@ make_body() {
     case ${v[kind]} in
         set-up)
             [[ ${t[profile]} == plain ]] || profile=',"profile":"bound"'
-            body=$(text_hex "{\"keyId\":\"${t[key_id]}\",\"encReqKey\":\"$(bytes "${t[enc_req_key]}" | base64 -w 0)\",\"encRespKey\":\"$(bytes "${t[enc_resp_key]}" | base64 -w 0)\"$profile}")
+            body=$(printf '{"keyId":"%s","encReqKey":"%s","encRespKey":"%s"%s}' "${t[key_id]}" \
+                "$(bytes "${t[enc_req_key]}" | base64 -w 0)" "$(bytes "${t[enc_resp_key]}" | base64 -w 0)" "$profile" | hex)
             ;;
         repeat) body=${v[like]} ;;
         message | late | tampered)
@@ -119,7 +120,8 @@ replay_step() {
         message)
             open_body "${t[request_key]}" "$body" "${v[type]}" "${v[message]}" || return
             [[ $plaintext == "${v[plaintext]}" ]] || { refuse "request's plaintext"; return; }
-            made "${t[response_key]}" 129 "${v[message]}" "${v[answer_iv]}" "${v[answer_plaintext]}" "${v[answer_data]}" "${v[iv]}" || return
+            made "${t[response_key]}" 129 "${v[message]}" "${v[answer_iv]}" "${v[answer_plaintext]}" "${v[answer_data]}" \
+                "${v[iv]}" || return
             [[ $body == "$answer" ]] || { refuse answer; return; }
             open_body "${t[response_key]}" "$answer" 129 "${v[message]}" "${v[iv]}" || return
             [[ $plaintext == "${v[answer_plaintext]}" ]] || { refuse "answer's plaintext"; return; }

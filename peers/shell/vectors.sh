@@ -47,7 +47,8 @@ open_vector() {
     parse "${v[envelope]}" || return
     same "$type" type fields && same "${sealed:0:24}" iv fields || return
     if [[ $type == 1 ]]; then
-        same "$key_id" key_id fields && same "$wrapped_request" enc_req_key fields && same "$wrapped_response" enc_resp_key fields || return
+        same "$key_id" key_id fields && same "$wrapped_request" enc_req_key fields \
+            && same "$wrapped_response" enc_resp_key fields || return
         [[ $bound == yes && ${v[profile]} == bound || $bound == no && ${v[profile]} == plain ]] || { refuse fields; return; }
         exchange=$(exchange "$key_id" "$wrapped_request" "$wrapped_response")
         same "$(sha256 "$exchange")" ctx ctx || return
