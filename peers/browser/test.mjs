@@ -24,7 +24,7 @@ function load(folder) {
 /** A page that can import the Node peer's vector code too, which the server does not have. */
 async function vectorPage({ browser, url }) {
   const { page } = await visit(browser, url);
-  for (const name of ["vectors.mjs", "make_vectors.mjs"]) {
+  for (const name of ["vectors.mjs", "make_vectors.mjs", "traces.mjs"]) {
     await page.route(`**/${name}`, (route) => route.fulfill({ path: here(`../node/${name}`), contentType: "text/javascript" }));
   }
   return page;

@@ -1,8 +1,10 @@
-// Checks the project's test vectors with the JavaScript module, in Node and in a browser: no file access, no imports.
+// Checks the project's test vectors with the JavaScript module, in Node and in a browser: no file access.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-/** The files that `checkVectors` takes, without ".json"; oaep may be missing. */
-export const FILES = ["keys", "envelopes", "oaep", "text"];
+import { replayTrace } from "./traces.mjs";
+
+/** The files that `checkVectors` takes, without ".json"; all but keys may be missing. */
+export const FILES = ["keys", "envelopes", "oaep", "text", "traces"];
 
 export const unhex = (digits) => Uint8Array.from(digits.match(/../g) ?? [], (pair) => parseInt(pair, 16));
 
@@ -43,6 +45,10 @@ async function checks(scv2, files) {
   const { hex, parseEnvelope, parseTextEnvelope } = scv2;
   const keys = await privateKeys(files.keys);
   const unwrap = (v) => unwrapKey(scv2, keys[v.bits], unhex(v.wrapped));
+  const rsa = (bits) => ({
+    unwrap: (wrapped) => unwrapKey(scv2, keys[bits], wrapped),
+    spki: files.keys.keys.find((key) => key.bits === bits).spki_base64,
+  });
   const why = (work) => refused(scv2, work);
   const doesNotOpen = async (work) => !OWN_MISTAKES.includes(await why(work));
   return {
@@ -55,6 +61,7 @@ async function checks(scv2, files) {
     "text.positive": async (v) => (await openText(scv2, v)) === v.plaintext,
     "text.negative": (v) => why(() => parseTextEnvelope(v.text)),
     "text.open_failures": (v) => doesNotOpen(() => openText(scv2, v)),
+    "traces.traces": (v) => replayTrace(scv2, rsa(v.bits), v),
   };
 }
 

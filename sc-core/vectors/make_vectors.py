@@ -10,80 +10,21 @@ import json
 import sys
 from pathlib import Path
 
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.serialization import (
-    Encoding, NoEncryption, PrivateFormat, PublicFormat, load_der_private_key)
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 sys.dont_write_bytecode = True
+import make_traces as traces  # noqa: E402
 import vector_cases as cases  # noqa: E402
+from vector_bytes import (  # noqa: E402
+    MESSAGE, associated_data, exchange, head, load_keys, oaep, open_sealed, seal, sealing_key, seeded, unhex, unwraps)
 
 HERE = Path(__file__).resolve().parent
-FILES = ("keys", "envelopes", "oaep", "text")
-MESSAGE = "password.forgot"  # PROTOCOL 10, 15: the registered name ends the bound associated data
-
-
-def seeded(label, size):
-    """`size` bytes that follow from a label: SHA-256 of label and counter."""
-    blocks = range((size + 31) // 32)
-    return b"".join(hashlib.sha256(f"scv2 {label} {n}".encode()).digest() for n in blocks)[:size]
-
-
-def unhex(v, field):
-    return bytes.fromhex(v[field])
-
-
-# --- PROTOCOL 2 and 8: bytes from fields ---------------------------------------------------------
-
-def exchange(v):
-    """The key exchange as a type 1 envelope carries it, length fields included."""
-    req, resp, key_id = unhex(v, "enc_req_key"), unhex(v, "enc_resp_key"), v["key_id"].encode()
-    return (bytes([len(key_id)]) + key_id + len(req).to_bytes(2, "big") + req
-            + len(resp).to_bytes(2, "big") + resp)
-
-
-def head(v):
-    """All bytes of the envelope before the IV."""
-    if v["type"] == 1:
-        return b"SC" + (b"\x82" if v["profile"] == "bound" else b"\x02") + b"\x01" + exchange(v)
-    return b"SC\x02" + bytes([v["type"]])
-
-
-def associated_data(v):
-    if v["profile"] == "plain":
-        return b""
-    data = head(v)
-    if v["type"] != 1:
-        data += unhex(v, "ctx") + v["session_id"].encode()
-    if v["type"] == 129:
-        data += unhex(v, "request_iv")
-    return data + v["message"].encode()
-
-
-def sealing_key(v):
-    return unhex(v, "response_key" if v["type"] == 129 else "request_key")
-
-
-def seal(v, key=None, data=None):
-    """Returns IV, ciphertext and tag; `key` and `data` are for deliberate mistakes."""
-    data = associated_data(v) if data is None else data
-    return unhex(v, "iv") + AESGCM(key or sealing_key(v)).encrypt(unhex(v, "iv"), unhex(v, "plaintext"), data)
+FILES = ("keys", "envelopes", "oaep", "text", "traces")
 
 
 # --- RSA -----------------------------------------------------------------------------------------
-
-def oaep(mgf=hashes.SHA256, hash_=hashes.SHA256, label=None):
-    return padding.OAEP(mgf=padding.MGF1(mgf()), algorithm=hash_(), label=label)
-
-
-def unwraps(private, wrapped, pad=None):
-    try:
-        return private.decrypt(wrapped, pad or oaep())
-    except ValueError:
-        return None
-
 
 def wrap(kept, private, payload, pad=None, fits=lambda c: True):
     """Wraps `payload`; keeps the old wrap (hex) if it is still one of this payload."""
@@ -94,10 +35,6 @@ def wrap(kept, private, payload, pad=None, fits=lambda c: True):
         wrapped = private.public_key().encrypt(payload, pad or oaep())
         if fits(wrapped):
             return wrapped
-
-
-def load_keys(doc):
-    return {k["bits"]: load_der_private_key(unhex(k, "pkcs8_der"), None) for k in doc["keys"]}
 
 
 def make_keys(old):
@@ -297,7 +234,7 @@ def make_text(_, __):
 
 
 def build(old):
-    """All four documents; `old` are the present ones, for what is kept."""
+    """All documents; `old` are the present ones, for what is kept."""
     keys_doc = make_keys(old["keys"])
     private = load_keys(keys_doc)
     keys = {k["bits"]: (k["key_id"], private[k["bits"]]) for k in keys_doc["keys"]}
@@ -307,7 +244,7 @@ def build(old):
                  "positive": positive, "parses": cases.parses(seeded), "negative": cases.negative(seeded),
                  "open_failures": make_open_failures(kept, keys, positive)}
     return {"keys": keys_doc, "envelopes": envelopes, "oaep": make_oaep(old["oaep"], keys),
-            "text": make_text(old["text"], keys)}
+            "text": make_text(old["text"], keys), "traces": traces.make_traces(keys_doc)}
 
 
 # --- --check -------------------------------------------------------------------------------------
@@ -326,13 +263,6 @@ def open_envelope(keys, v):
             return None
         assert pair == [unhex(v, "request_key"), unhex(v, "response_key")], v["name"]
     return open_sealed(sealing_key(v), parsed["sealed"], associated_data(v))
-
-
-def open_sealed(key, sealed, data):
-    try:
-        return AESGCM(key).decrypt(sealed[:12], sealed[12:], data)
-    except InvalidTag:
-        return None
 
 
 def check(docs):
@@ -364,6 +294,8 @@ def check(docs):
         assert opened == (None if "why" in v else unhex(v, "plaintext")), v["name"]
     for v in text["negative"]:
         assert cases.error_of(cases.parse_text, v["text"]), v["why"]
+    for trace in docs["traces"]["traces"]:
+        traces.check_trace(keys[trace["bits"]], trace)
     for name, doc in docs.items():
         counts |= {f"{name}.{part}": len(doc[part]) for part in doc if part != "comment"}
     assert all(counts.values()), "an empty list"

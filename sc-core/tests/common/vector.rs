@@ -17,6 +17,11 @@ impl Vector {
         self.0[field].as_array().unwrap().iter().cloned().map(Self).collect()
     }
 
+    pub(crate) fn object(&self, field: &str) -> Self {
+        assert!(self.0[field].is_object(), "no object {field} in {}", self.0);
+        Self(self.0[field].clone())
+    }
+
     pub(crate) fn has(&self, field: &str) -> bool {
         !self.0[field].is_null()
     }

@@ -13,4 +13,5 @@ mod case;
 mod envelopes;
 mod provider;
 mod text;
+mod traces;
 mod wrapping;
