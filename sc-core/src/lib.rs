@@ -35,6 +35,7 @@
 //! | [`exchange`], [`associated`], [`channel`] | wrapping and unwrapping, associated data, sealing and opening |
 //! | [`client`], [`session`], [`retry`] | the client machine: key, session, what to do after a refusal |
 //! | [`server`], [`replay`] | the server machine: receive, open, settle, answer; IV sets and the ledger |
+//! | [`recorded`] | for debugging: opening what was recorded |
 //!
 //! # Features
 //!
@@ -74,6 +75,7 @@ pub mod limits;
 mod oaep;
 pub mod provider;
 mod quiet;
+pub mod recorded;
 pub mod replay;
 pub mod retry;
 #[cfg(feature = "rustcrypto")]
