@@ -40,6 +40,7 @@
 //! | `names`, [`language`] | paths and headers of the channel; the languages of answers and mails |
 //! | [`message`], `reset` | typed messages, forgot password first; tokens, accounts and mails behind it |
 //! | [`provider`], [`rng`], [`clock`] | the cryptographic libraries, randomness, time |
+//! | `key_log` | keys of sessions for people who debug: read by tools, written by builds for debugging only |
 //!
 //! # Features
 //!
@@ -54,6 +55,7 @@
 //! | `metrics` | no | counters, gauges and histograms of a server, for any exporter |
 //! | `redis` | no | the store of a fleet, in Redis: a server or a cluster |
 //! | `cli` | no | the `scv2` program |
+//! | `danger-key-log` | no | session keys in a file, in the clear, for debugging; does not compile without debug assertions |
 //!
 //! # Security notes
 //!
@@ -66,6 +68,8 @@ pub mod admission;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod clock;
+#[cfg(any(feature = "cli", feature = "danger-key-log"))]
+pub mod key_log;
 mod keyed_hash;
 #[cfg(feature = "server")]
 pub mod keys;
