@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         Command::RevokeKey(options) => block_on(revoke::run(options)),
         Command::ForgotPassword(options) => call::forgot_password(options),
         Command::Call(options) => call::call(options),
-        Command::Inspect(options) => inspect::run(&options),
+        Command::Inspect(options) => inspect::run(options),
         Command::Seal(options) => seal::run(options),
         Command::Open(options) => open::run(options),
     };
