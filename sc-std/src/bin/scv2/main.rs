@@ -10,6 +10,8 @@ mod hex_view;
 mod input;
 mod inspect;
 mod json_view;
+#[cfg(feature = "danger-key-log")]
+mod key_log;
 mod keygen;
 mod open;
 mod revoke;
