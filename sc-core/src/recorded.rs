@@ -105,7 +105,8 @@ impl fmt::Debug for RecordedSession {
     }
 }
 
-#[cfg(all(test, feature = "rustcrypto"))]
+#[cfg(test)]
+#[cfg(feature = "rustcrypto")]
 mod tests {
     use std::vec::Vec;
 

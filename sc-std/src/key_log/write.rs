@@ -71,8 +71,9 @@ impl KeyLog {
         Ok(Self(Arc::new(file)))
     }
 
-    /// Appends the line of one session.
-    pub(crate) fn write(&self, id: &SessionId, keys: &KeysForLog<'_>) {
+    /// Appends the line of one session. Clients and servers of this crate do so by themselves; who drives the machines of
+    /// [`sc_core`] calls it.
+    pub fn write(&self, id: &SessionId, keys: &KeysForLog<'_>) {
         let line = line(id, keys);
         if let Err(error) = (&*self.0).write_all(line.as_bytes()) {
             tracing::error!(%error, "the key log cannot be written");
@@ -106,7 +107,8 @@ fn line(id: &SessionId, keys: &KeysForLog<'_>) -> Zeroizing<String> {
     line
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;

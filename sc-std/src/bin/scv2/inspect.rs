@@ -39,11 +39,11 @@ Examples:
   scv2 inspect --key-log keys.log page.har
   scv2 inspect --key-log keys.log --request-iv 00112233445566778899aabb answer.bin
 
-A key log holds session keys in the clear. Servers and clients write one only in builds with the feature
-danger-key-log, which release builds cannot have:
+A key log holds session keys in the clear. Servers and clients write one only in builds with
+the feature danger-key-log, which release builds cannot have:
   cargo run -p sc-std --features cli,danger-key-log --bin scv2 -- serve --key-log keys.log
 
-Exit code 2 if the input, or an envelope in it, is malformed, 1 if an envelope does not open with the key log.")]
+Exit code 2 if the input, or an envelope in it, is malformed, 1 if an envelope does not open.")]
 pub(crate) struct Options {
     /// The envelope or the recording, at most 64 MiB; standard input if absent or "-"
     file: Option<PathBuf>,

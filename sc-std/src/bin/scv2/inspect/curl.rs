@@ -50,10 +50,12 @@ fn first_lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 fn mark(line: &[u8]) -> Option<(Kind, usize)> {
     let text = std::str::from_utf8(line).ok()?;
     // A time and the numbers of --trace-ids are shorter than this; the text of a dump comes later in its line.
-    let (at, words, kind) = MARKS.into_iter().find_map(|(words, kind)| {
+    // The first of them: a remark may quote another.
+    let found = MARKS.into_iter().filter_map(|(words, kind)| {
         let at = text.find(words).filter(|at| *at < 40)?;
         Some((at, words, kind))
-    })?;
+    });
+    let (at, words, kind) = found.min_by_key(|(at, ..)| *at)?;
     if is_dump(text) {
         return None;
     }
@@ -189,7 +191,8 @@ mod tests {
     fn trace() -> String {
         let body: Vec<u8> = b"SC\x02\x02".iter().copied().chain(0..=255).collect();
         [
-            "12:00:00.000001 == Info:   Trying 127.0.0.1:18020...\n".to_owned(),
+            "12:00:00.000001 == Info:   Trying 127.0.0.1:18020...\n== Info: => Send data, 7 bytes\n"
+                .to_owned(),
             block(
                 "12:00:00.000002 => Send header",
                 b"POST /a HTTP/1.1\r\nHost: x\r\nX-SC-Version: 2\r\n\r\n",

@@ -42,10 +42,8 @@ struct EntryRequest {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct EntryResponse {
-    #[serde(default)]
-    status: f64,
-    #[serde(default)]
-    status_text: String,
+    status: Option<f64>,
+    status_text: Option<String>,
     #[serde(default)]
     headers: Vec<Header>,
     content: Option<Content>,
@@ -54,6 +52,7 @@ struct EntryResponse {
 #[derive(Deserialize)]
 struct Header {
     name: String,
+    #[serde(default)]
     value: String,
 }
 
@@ -80,11 +79,13 @@ fn exchange(entry: Entry) -> Exchange {
     let sent = body(post_data, body_size);
     let request = Request { method, url, message: message(headers, sent) };
     // A request without an answer has the status 0.
-    let response = entry.response.filter(|response| response.status >= 100.0).map(|response| {
-        let status = format!("{:.0}", response.status).parse().unwrap_or(0);
+    let response = entry.response.and_then(|response| {
+        let status = response.status.filter(|status| *status >= 100.0)?;
+        let status = format!("{status:.0}").parse().ok()?;
         let size = response.content.as_ref().and_then(|content| content.size);
         let received = body(response.content, size);
-        Response { status, reason: response.status_text, message: message(response.headers, received) }
+        let reason = response.status_text.unwrap_or_default();
+        Some(Response { status, reason, message: message(response.headers, received) })
     });
     Exchange { request: Some(request), response }
 }
@@ -104,14 +105,14 @@ fn body(content: Option<Content>, size: Option<f64>) -> Body {
     };
     if content.encoding.is_some_and(|encoding| encoding.eq_ignore_ascii_case("base64")) {
         let digits: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-        return Base64::decode_vec(&digits).map_or(Body::Lost(BAD_BASE64), |bytes| Body::Bytes(bytes));
+        return Base64::decode_vec(&digits).map_or(Body::Lost(BAD_BASE64), Body::Bytes);
     }
     if !text.starts_with("SC") {
         return Body::Bytes(text.into_bytes());
     }
     // An envelope as text: each character one byte, unless the writer decoded it as UTF-8 and so spoilt it.
     let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
-    bytes.map_or(Body::Lost(BYTES_LOST), |bytes| Body::Bytes(bytes))
+    bytes.map_or(Body::Lost(BYTES_LOST), Body::Bytes)
 }
 
 #[cfg(test)]
@@ -173,7 +174,7 @@ mod tests {
         let response = exchange.response.unwrap();
         assert_eq!((response.status, response.message.bytes()), (429, &b"{}"[..]));
         assert_eq!(exchange.request.unwrap().message.header("a"), Some("b"));
-        for none in [json!({"status": 0}), Value::Null] {
+        for none in [json!({"status": 0}), json!({"status": null}), json!({"status": 1e9}), Value::Null] {
             assert!(read_one(json!({"request": request, "response": none})).response.is_none());
         }
     }

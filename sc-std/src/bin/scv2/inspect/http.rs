@@ -39,8 +39,7 @@ fn split_head(bytes: &[u8]) -> Option<(Head, &[u8])> {
         return None;
     }
     let mut headers = Vec::new();
-    loop {
-        let Some((next, after)) = line(rest) else { break };
+    while let Some((next, after)) = line(rest) {
         rest = after;
         if next.is_empty() {
             break;
