@@ -21,9 +21,8 @@ tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 
 flows=(python node java shell)
-peers=("${flows[@]}")
 # The browser's flow is that of a page, which browser/test.mjs drives with a server of its own; here it checks and makes vectors.
-[[ ! -e $here/browser/test.mjs ]] || peers+=(browser)
+peers=("${flows[@]}" browser)
 
 peer() {
     case $1 in

@@ -214,7 +214,7 @@ impl<P: Provider> Client<P> {
         let buffer = wrap_keys(&key.wrap, rng, &keys)?;
         let wrapped = buffer.keys();
         let request = SessionRequest::new(key.id.clone(), wrapped.request(), wrapped.response(), key.profile);
-        let parts = self.parts(rng, &keys, key.profile, wrapped.context(key.id.as_str()))?;
+        let parts = self.parts(rng, keys, key.profile, wrapped.context(key.id.as_str()))?;
         Ok((request, AwaitingSession { parts }))
     }
 
@@ -253,7 +253,7 @@ impl<P: Provider> Client<P> {
             .filter(|_| needed == given)
             .ok_or(Misuse::BufferLength { needed, given })?;
         encode_exchange_head(key.profile, key.id.as_str(), wrapped.request(), wrapped.response(), head)?;
-        let parts = self.parts(rng, &keys, key.profile, wrapped.context(key.id.as_str()))?;
+        let parts = self.parts(rng, keys, key.profile, wrapped.context(key.id.as_str()))?;
         let binding = match key.profile {
             Profile::Plain => Binding::Plain,
             Profile::Bound => Binding::Exchange { head, name },
@@ -266,7 +266,7 @@ impl<P: Provider> Client<P> {
     fn parts<R: CryptoRng + ?Sized>(
         &self,
         rng: &mut R,
-        keys: &SessionKeys,
+        keys: SessionKeys,
         profile: Profile,
         context: Context,
     ) -> Result<Parts<P>, Error> {
@@ -276,6 +276,8 @@ impl<P: Provider> Client<P> {
             sealer: Sealer::for_requests(keys.request(), self.options.ivs, rng)?,
             opener: Opener::for_responses(keys.response())?,
             max_plaintext: self.options.max_plaintext,
+            #[cfg(feature = "danger-key-log")]
+            keys,
         })
     }
 }
@@ -345,6 +347,13 @@ impl<P: Provider> AwaitingFirst<'_, P> {
         let binding = self.parts.response_binding(&id, self.request, self.name);
         let plaintext = self.parts.opener.open_frame(&binding, &options, body)?;
         Ok((self.parts.into_session(id, lifetime, now), plaintext))
+    }
+
+    /// The keys of the session to be, for a key log.
+    #[cfg(feature = "danger-key-log")]
+    #[must_use]
+    pub const fn keys_for_log(&self) -> crate::key_log::KeysForLog<'_> {
+        crate::key_log::KeysForLog::new(self.parts.profile, &self.parts.context, &self.parts.keys)
     }
 }
 

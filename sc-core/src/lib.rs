@@ -35,6 +35,7 @@
 //! | [`exchange`], [`associated`], [`channel`] | wrapping and unwrapping, associated data, sealing and opening |
 //! | [`client`], [`session`], [`retry`] | the client machine: key, session, what to do after a refusal |
 //! | [`server`], [`replay`] | the server machine: receive, open, settle, answer; IV sets and the ledger |
+//! | [`recorded`], `key_log` | for debugging: opening what was recorded; keys for a key log |
 //!
 //! # Features
 //!
@@ -42,6 +43,7 @@
 //! |---|---|---|
 //! | `rustcrypto` | yes | the provider of the RustCrypto project; needs an allocator for RSA |
 //! | `danger-fixed-iv` | no | sealing with a given IV, to make test vectors |
+//! | `danger-key-log` | no | session keys in the clear, for a key log; does not compile without debug assertions |
 //!
 //! # Security notes
 //!
@@ -69,10 +71,13 @@ pub mod exchange;
 #[cfg(doctest)]
 mod guarantees;
 pub mod id;
+#[cfg(feature = "danger-key-log")]
+pub mod key_log;
 pub mod limits;
 pub mod oaep;
 pub mod provider;
 mod quiet;
+pub mod recorded;
 pub mod replay;
 pub mod retry;
 #[cfg(feature = "rustcrypto")]

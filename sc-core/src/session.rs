@@ -71,6 +71,8 @@ pub struct Session<P: Provider> {
     /// Milliseconds from `started` to the last sealed request.
     last_used_ms: AtomicU32,
     closed: AtomicBool,
+    #[cfg(feature = "danger-key-log")]
+    keys: crate::secret::SessionKeys,
 }
 
 /// What a session is made of, once the server has answered.
@@ -80,11 +82,13 @@ pub(crate) struct Parts<P: Provider> {
     pub(crate) sealer: Sealer<P::Aead>,
     pub(crate) opener: Opener<P::Aead>,
     pub(crate) max_plaintext: usize,
+    #[cfg(feature = "danger-key-log")]
+    pub(crate) keys: crate::secret::SessionKeys,
 }
 
 impl<P: Provider> Parts<P> {
     pub(crate) fn into_session(self, id: SessionId, lifetime: Lifetime, now: Ticks) -> Session<P> {
-        let Self { profile, context, sealer, opener, max_plaintext } = self;
+        let Self { profile, context, sealer, opener, max_plaintext, .. } = self;
         Session {
             id,
             profile,
@@ -97,6 +101,8 @@ impl<P: Provider> Parts<P> {
             started: now,
             last_used_ms: AtomicU32::new(0),
             closed: AtomicBool::new(false),
+            #[cfg(feature = "danger-key-log")]
+            keys: self.keys,
         }
     }
 
@@ -135,6 +141,13 @@ impl<P: Provider> Session<P> {
     #[must_use]
     pub const fn profile(&self) -> Profile {
         self.profile
+    }
+
+    /// The session's keys, for a key log.
+    #[cfg(feature = "danger-key-log")]
+    #[must_use]
+    pub const fn keys_for_log(&self) -> crate::key_log::KeysForLog<'_> {
+        crate::key_log::KeysForLog::new(self.profile, &self.context, &self.keys)
     }
 
     /// Length of the envelope for a plaintext, in bytes.
@@ -318,6 +331,8 @@ mod tests {
             sealer,
             opener: Opener::for_responses(&ResponseKey::from_bytes([2; 32])).unwrap(),
             max_plaintext: 0,
+            #[cfg(feature = "danger-key-log")]
+            keys: crate::secret::SessionKeys::draw(rng).unwrap(),
         };
         let lifetime = Lifetime::new(UnixMillis(0), UnixMillis(0), None);
         let session = parts.into_session(SessionId::from_raw([3; 24]), lifetime, Ticks(0));

@@ -41,6 +41,7 @@
 //! | [`message`], `reset` | typed messages, forgot password first; tokens, accounts and mails behind it |
 //! | `page` | the page for browsers, and the protocol in JavaScript for apps to copy |
 //! | [`provider`], [`rng`], [`clock`] | the cryptographic libraries, randomness, time |
+//! | `key_log` | keys of sessions for people who debug: read by tools, written by builds for debugging only |
 //!
 //! # Features
 //!
@@ -57,6 +58,7 @@
 //! | `page` | no | a page that shows the channel at work in a browser |
 //! | `redis` | no | the store of a fleet, in Redis: a server or a cluster |
 //! | `cli` | no | the `scv2` program |
+//! | `danger-key-log` | no | session keys in a file, in the clear, for debugging; does not compile without debug assertions |
 //!
 //! # Security notes
 //!
@@ -69,6 +71,8 @@ pub mod admission;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod clock;
+#[cfg(any(feature = "cli", feature = "danger-key-log"))]
+pub mod key_log;
 mod keyed_hash;
 #[cfg(feature = "server")]
 pub mod keys;

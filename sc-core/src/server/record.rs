@@ -58,6 +58,13 @@ impl SessionRecord {
         self.client.0.ct_eq(&client.0).into()
     }
 
+    /// The session's keys, for a key log.
+    #[cfg(feature = "danger-key-log")]
+    #[must_use]
+    pub const fn keys_for_log(&self) -> crate::key_log::KeysForLog<'_> {
+        crate::key_log::KeysForLog::new(self.profile, &self.context, &self.keys)
+    }
+
     /// Writes the record, keys in the clear.
     #[must_use]
     pub fn encode(&self) -> EncodedRecord {

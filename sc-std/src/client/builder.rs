@@ -72,6 +72,8 @@ pub struct ScClientBuilder<P: ClientProvider = DefaultProvider> {
     backoff: BackoffRule,
     transport: Option<Arc<dyn AnyTransport>>,
     provider: PhantomData<fn() -> P>,
+    #[cfg(feature = "danger-key-log")]
+    key_log: Option<crate::key_log::KeyLog>,
 }
 
 impl ScClientBuilder {
@@ -95,6 +97,8 @@ impl ScClientBuilder {
             },
             transport: None,
             provider: PhantomData,
+            #[cfg(feature = "danger-key-log")]
+            key_log: None,
         }
     }
 }
@@ -117,6 +121,8 @@ impl<P: ClientProvider> ScClientBuilder<P> {
             backoff: self.backoff,
             transport: self.transport,
             provider: PhantomData,
+            #[cfg(feature = "danger-key-log")]
+            key_log: self.key_log,
         }
     }
 
@@ -204,6 +210,16 @@ impl<P: ClientProvider> ScClientBuilder<P> {
         self
     }
 
+    /// Writes the keys of every session to a file, in the clear. Default: no.
+    ///
+    /// # Security
+    /// For debugging only. Whoever reads the file reads every message.
+    #[cfg(feature = "danger-key-log")]
+    pub fn with_key_log(mut self, log: crate::key_log::KeyLog) -> Self {
+        self.key_log = Some(log);
+        self
+    }
+
     /// Sets the transport. Default: `ReqwestTransport` without a proxy, by the feature `reqwest`.
     pub fn with_transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Arc::new(transport));
@@ -242,7 +258,10 @@ impl<P: ClientProvider> ScClientBuilder<P> {
             timeout: self.request_timeout,
             transport,
         };
-        Ok(ScClient::new(wire, Sessions::new(Client::new(options), self.way, self.backoff)))
+        let sessions = Sessions::new(Client::new(options), self.way, self.backoff);
+        #[cfg(feature = "danger-key-log")]
+        let sessions = sessions.with_key_log(self.key_log);
+        Ok(ScClient::new(wire, sessions))
     }
 
     /// Makes a client whose calls wait for their answer. Starts a thread; nothing is sent.

@@ -144,6 +144,9 @@ async fn first<P: ClientProvider>(
         Received::Sealed(parts, mut body) => {
             let status = parts.status.as_u16();
             let new = NewSession::of(&parts.headers).ok_or(ClientError::Unreadable { status })?;
+            // Before the answer opens: one that does not is what somebody will want to look into.
+            #[cfg(feature = "danger-key-log")]
+            right.sessions.log_keys(&new.id, &awaiting.keys_for_log());
             let until_opened = new.lifetime(said_at(&parts.headers));
             let (session, opened) = awaiting
                 .open(new.id, until_opened, asked_at, &mut body)

@@ -44,6 +44,8 @@ pub(crate) struct Sessions<P: ClientProvider> {
     started: Instant,
     way: SetUpWay,
     backoff: BackoffRule,
+    #[cfg(feature = "danger-key-log")]
+    key_log: Option<crate::key_log::KeyLog>,
 }
 
 struct Shared<P: ClientProvider> {
@@ -73,6 +75,22 @@ impl<P: ClientProvider> Sessions<P> {
             started: Instant::now(),
             way,
             backoff,
+            #[cfg(feature = "danger-key-log")]
+            key_log: None,
+        }
+    }
+
+    #[cfg(feature = "danger-key-log")]
+    pub(crate) fn with_key_log(mut self, log: Option<crate::key_log::KeyLog>) -> Self {
+        self.key_log = log;
+        self
+    }
+
+    /// Writes a session's keys to the key log, if there is one.
+    #[cfg(feature = "danger-key-log")]
+    pub(crate) fn log_keys(&self, id: &sc_core::id::SessionId, keys: &sc_core::key_log::KeysForLog<'_>) {
+        if let Some(log) = &self.key_log {
+            log.write(id, keys);
         }
     }
 

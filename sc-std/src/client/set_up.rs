@@ -106,7 +106,10 @@ async fn try_set_up<P: ClientProvider>(
     let answer: ReceivedAnswer<SessionAnswer> = read(&response)?;
     let said_at = answer.timestamp.map_or_else(|| said_at(response.headers()), UnixMillis);
     let session = answer.data.ok_or_else(|| not_ours(&response))?;
-    awaiting.accept(&session, said_at, asked_at).map_err(SetUpError::Core)
+    let session = awaiting.accept(&session, said_at, asked_at).map_err(SetUpError::Core)?;
+    #[cfg(feature = "danger-key-log")]
+    sessions.log_keys(session.id(), &session.keys_for_log());
+    Ok(session)
 }
 
 /// Reads a plain document: a success with the status of one, or an error.

@@ -38,6 +38,8 @@ pub struct ScServerBuilder<S, A> {
     body_timeout: Duration,
     remote_key_timeout: Duration,
     aead: PhantomData<fn() -> A>,
+    #[cfg(feature = "danger-key-log")]
+    key_log: Option<crate::key_log::KeyLog>,
 }
 
 impl<S: Store, A> ScServerBuilder<S, A> {
@@ -57,6 +59,8 @@ impl<S: Store, A> ScServerBuilder<S, A> {
             body_timeout: Duration::from_secs(30),
             remote_key_timeout: Duration::from_secs(5),
             aead: PhantomData,
+            #[cfg(feature = "danger-key-log")]
+            key_log: None,
         }
     }
 
@@ -77,6 +81,8 @@ impl<S: Store, A> ScServerBuilder<S, A> {
             body_timeout: self.body_timeout,
             remote_key_timeout: self.remote_key_timeout,
             aead: PhantomData,
+            #[cfg(feature = "danger-key-log")]
+            key_log: self.key_log,
         }
     }
 
@@ -177,6 +183,17 @@ impl<S: Store, A> ScServerBuilder<S, A> {
         self
     }
 
+    /// Writes the keys of every session to a file, in the clear. Default: no.
+    ///
+    /// # Security
+    /// For debugging only. Whoever reads the file reads every message.
+    #[cfg(feature = "danger-key-log")]
+    #[must_use]
+    pub fn with_key_log(mut self, log: crate::key_log::KeyLog) -> Self {
+        self.key_log = Some(log);
+        self
+    }
+
     /// Sets the clock, for tests. Default: the system's.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -205,6 +222,8 @@ impl<S: Store, A> ScServerBuilder<S, A> {
             body_timeout: self.body_timeout,
             remote_key_timeout: self.remote_key_timeout,
             large_bodies: Semaphore::new(MAX_LARGE_BODIES),
+            #[cfg(feature = "danger-key-log")]
+            key_log: self.key_log,
         };
         ScServer { inner: Arc::new(inner), aead: PhantomData }
     }

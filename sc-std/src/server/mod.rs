@@ -104,6 +104,8 @@ struct Inner<S: Store> {
     body_timeout: Duration,
     remote_key_timeout: Duration,
     large_bodies: Semaphore,
+    #[cfg(feature = "danger-key-log")]
+    key_log: Option<crate::key_log::KeyLog>,
 }
 
 impl<S: Store, A> Clone for ScServer<S, A> {

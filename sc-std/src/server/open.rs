@@ -172,6 +172,10 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
     /// and then ends its sessions, so a set-up under way meanwhile must look again once its session is there.
     pub(crate) async fn create(&self, session: NewSession, key_id: &str) -> Result<(), Reject> {
         let id = session.id;
+        #[cfg(feature = "danger-key-log")]
+        if let Some(log) = &self.inner.key_log {
+            log.write(&id, &session.record.keys_for_log());
+        }
         self.ask_store(StoreCall::Create, self.inner.store.create(session, self.now())).await?;
         if let Err(gone) = self.find_key(key_id) {
             self.end(&id).await?;

@@ -160,6 +160,22 @@ impl Fake {
         self.state.lock().unwrap().sessions.len()
     }
 
+    /// The live sessions as a key log tells them.
+    pub(crate) fn key_log(&self) -> String {
+        let state = self.state.lock().unwrap();
+        let line = |(id, (record, _)): (&SessionId, &(SessionRecord, _))| {
+            let record = record.encode();
+            // The form of a record: profile at 1, request key at 10, response key at 42, ctx at 74.
+            let bytes = record.as_ref();
+            let hex = |from: usize| {
+                bytes[from..from + 32].iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+            };
+            let profile = ["plain", "bound"][usize::from(bytes[1])];
+            format!("SCV2 {id} {profile} {} {} {}\n", hex(74), hex(10), hex(42))
+        };
+        state.sessions.iter().map(line).collect()
+    }
+
     /// Changes the answers of a path from now on; `None` hangs.
     pub(crate) fn on(
         &self,

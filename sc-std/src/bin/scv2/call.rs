@@ -1,5 +1,7 @@
 //! `scv2 forgot-password` and `scv2 call`: the client flow against a server.
 
+#[cfg(feature = "danger-key-log")]
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -66,6 +68,10 @@ struct ServerOptions {
     /// The SHA-256 of the server's public key (SPKI DER), as 64 hex digits; repeatable. Any other key is refused
     #[arg(long = "pin", value_name = "HEX")]
     pins: Vec<String>,
+    /// Writes the keys of every session to this file, in the clear. For debugging only
+    #[cfg(feature = "danger-key-log")]
+    #[arg(long, value_name = "FILE")]
+    key_log: Option<PathBuf>,
     /// How long one HTTP request may take, as in 10s
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     timeout: Duration,
@@ -146,6 +152,10 @@ fn build(options: ServerOptions, name_is_known: bool) -> Result<BlockingClient, 
         .with_set_up(way)
         .with_connect_timeout(options.timeout)
         .with_request_timeout(options.timeout);
+    #[cfg(feature = "danger-key-log")]
+    if let Some(path) = &options.key_log {
+        builder = builder.with_key_log(crate::key_log::open(path)?);
+    }
     for pin in options.pins {
         let pin = hex::decode(&pin);
         let pin = pin.ok_or_else(|| Failure::Usage("a pin must be 32 bytes: 64 hex digits".to_owned()))?;

@@ -53,7 +53,7 @@ struct Row<'a> {
 #[derive(Debug)]
 pub(crate) struct View<'a> {
     bytes: &'a [u8],
-    kind: u8,
+    kind: Option<u8>,
     name: &'static str,
     profile: Option<Profile>,
     rows: Vec<Row<'a>>,
@@ -69,7 +69,7 @@ impl<'a> View<'a> {
             Envelope::SessionData(_) => ("SESSION_DATA", "a request"),
             Envelope::ResponseData(_) => ("RESPONSE_DATA", "an answer"),
         };
-        let mut view = Self { bytes, kind, name, profile: None, rows: Vec::new() };
+        let mut view = Self { bytes, kind: Some(kind), name, profile: None, rows: Vec::new() };
         view.put("magic", 2, Part::Header, "\"SC\"".to_owned());
         let version = match bytes.get(2) {
             Some(&VERSION_BOUND) => "2, in the bound profile",
@@ -83,6 +83,13 @@ impl<'a> View<'a> {
         }
         view.put_sealed(envelope.sealed());
         Ok(view)
+    }
+
+    /// Lays out what a text envelope holds, whose direction and so type only its carrier knows.
+    pub(crate) fn of_payload(payload: &'a [u8]) -> Self {
+        let mut view = Self { bytes: payload, kind: None, name: "TEXT", profile: None, rows: Vec::new() };
+        view.put_payload(payload.len().saturating_sub(IV_LEN).saturating_sub(TAG_LEN));
+        view
     }
 
     fn put_exchange(&mut self, exchange: &Exchange<'_>) {
@@ -100,7 +107,10 @@ impl<'a> View<'a> {
     }
 
     fn put_sealed(&mut self, sealed: &Sealed<'_>) {
-        let len = sealed.ciphertext().len();
+        self.put_payload(sealed.ciphertext().len());
+    }
+
+    fn put_payload(&mut self, len: usize) {
         self.put("IV", IV_LEN, Part::Iv, "the nonce of AES-256-GCM".to_owned());
         self.put("ciphertext", len, Part::Ciphertext, format!("{len} bytes of plaintext, sealed"));
         self.put("tag", TAG_LEN, Part::Tag, "authenticates the plaintext".to_owned());
@@ -140,7 +150,7 @@ impl<'a> View<'a> {
         json!({
             "type": self.kind,
             "typeName": self.name,
-            "version": self.bytes.get(2),
+            "version": self.kind.and_then(|_| self.bytes.get(2)),
             // Only a type 1 shows its profile (PROTOCOL 8).
             "profile": self.profile,
             "length": self.bytes.len(),

@@ -10,6 +10,8 @@ mod hex_view;
 mod input;
 mod inspect;
 mod json_view;
+#[cfg(feature = "danger-key-log")]
+mod key_log;
 mod keygen;
 mod open;
 mod revoke;
@@ -32,7 +34,7 @@ fn main() -> ExitCode {
         Command::RevokeKey(options) => block_on(revoke::run(options)),
         Command::ForgotPassword(options) => call::forgot_password(options),
         Command::Call(options) => call::call(options),
-        Command::Inspect(options) => inspect::run(&options),
+        Command::Inspect(options) => inspect::run(options),
         Command::Seal(options) => seal::run(options),
         Command::Open(options) => open::run(options),
     };

@@ -83,7 +83,7 @@ async fn assemble<S: Store, T: TokenStore>(
     email_key: EmailHashKey,
     figures: metrics::Figures,
 ) -> Result<Running, Failure> {
-    let server = server(&args, Arc::new(keys), store);
+    let server = server(&args, Arc::new(keys), store)?;
     let store = server.store();
     let worker = worker(&args, tokens, store.limiter("mails", ResetConfig::DEFAULT_ACCOUNT_LIMIT))?;
     let endpoint = ForgotPasswordEndpoint::new(
@@ -133,7 +133,7 @@ fn with_page<S: Store>(wanted: bool, routes: ScRouter<S>) -> ScRouter<S> {
     pages.fold(routes, |routes, (path, methods)| routes.exempt(path, methods))
 }
 
-fn server<S: Store>(args: &Options, keys: Arc<KeyRing>, store: S) -> ScServer<S> {
+fn server<S: Store>(args: &Options, keys: Arc<KeyRing>, store: S) -> Result<ScServer<S>, Failure> {
     let bound = match args.bound {
         BoundArg::Off => BoundPolicy::Off,
         BoundArg::Offered => BoundPolicy::Offered,
@@ -159,7 +159,11 @@ fn server<S: Store>(args: &Options, keys: Arc<KeyRing>, store: S) -> ScServer<S>
     if let Some(name) = &args.client_ip_header {
         builder = builder.with_client_ip_header(name.clone());
     }
-    builder.build()
+    #[cfg(feature = "danger-key-log")]
+    if let Some(path) = &args.key_log {
+        builder = builder.with_key_log(crate::key_log::open(path)?);
+    }
+    Ok(builder.build())
 }
 
 /// How long a reset link works, in milliseconds: half an hour.

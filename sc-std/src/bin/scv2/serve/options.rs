@@ -97,6 +97,10 @@ pub(crate) struct Options {
     /// The base of the reset link.
     #[arg(long, value_name = "URL", default_value = "https://localhost/reset-password")]
     pub(crate) reset_url: String,
+    /// Writes the keys of every session to this file, in the clear. For debugging only.
+    #[cfg(feature = "danger-key-log")]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_log: Option<PathBuf>,
     /// How logs are written to standard error.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
