@@ -71,6 +71,8 @@ for one in "${peers[@]}"; do
     check_vectors "$one vectors" "$one" "$vectors"
     mkdir "$tmp/$one" && cp "$vectors/keys.json" "$tmp/$one/" || exit 1
     check "$one makes vectors" "$one" --make-vectors "$tmp/$one"
+    # 3 sizes of RSA keys, and 2 types in 4 lengths, and text in 2 directions; each in 2 profiles.
+    (($(jq -s '[.[].positive | length] | add' "$tmp/$one/envelopes.json" "$tmp/$one/text.json") >= 26)) || fail "$one makes too few"
 done
 for maker in "${peers[@]}"; do
     for one in "${peers[@]}"; do

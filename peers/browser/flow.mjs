@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { outcome, send, visit } from "./browser.mjs";
 
 const SENT = "If the email exists, a reset link will be sent";
+const KEY = "**/web/v1/secure-channel/public-key";
 const FORGOT = "/web/v1/system/auth/password/forgot";
 let count = 0;
 const fresh = () => `someone-${process.pid}-${count += 1}@browser.example`;
@@ -134,6 +135,23 @@ export const flowChecks = {
     assert.equal((await send(page, fresh(), { bound: false })).title, SENT);
     await context.close();
     await server.stop();
+  },
+
+  "answers that are odd are refused, and not taken for a server that is gone": async ({ browser, url }) => {
+    const { page, context } = await visit(browser, url);
+    const form = { version: "2.0.0", timestamp: 1, success: true, code: "2000", message: "SUCCESS" };
+    const key = { keyId: "k", publicKey: "AAAA", algorithm: "RSA-OAEP-2048", keySize: 2048, profiles: ["plain", "bound"] };
+    for (const data of [null, [], 5, { ...key, profiles: 5 }, { ...key, publicKey: 5 }, { ...key, keyId: 5 }, key]) {
+      await page.route(KEY, (route) => route.fulfill({ json: { ...form, data } }));
+      const { title, text } = await send(page, fresh());
+      assert.equal(title, "The answer was refused", JSON.stringify(data));
+      assert.match(text, /Nothing of it was used/);
+    }
+    await page.route(KEY, (route) => route.fulfill({ status: 302, headers: { Location: "/elsewhere" } }));
+    assert.equal((await send(page, fresh())).title, "The answer was refused");
+    await page.route(KEY, (route) => route.fulfill({ body: "[1]" }));
+    assert.equal((await send(page, fresh())).title, "The server refused in the clear");
+    await context.close();
   },
 
   "a server that is gone is told": async ({ browser, start, shot }) => {

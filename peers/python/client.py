@@ -49,7 +49,9 @@ class Client:
     def fetch_key(self):
         doc = self.plain("GET", "/web/v1/secure-channel/public-key")
         need(not self.bound or "bound" in doc.get("profiles", []), "the server does not offer the profile bound")
-        public = serialization.load_der_public_key(base64.b64decode(doc["publicKey"], validate=True))
+        spki = base64.b64decode(doc["publicKey"], validate=True)
+        need(base64.b64encode(spki).decode() == doc["publicKey"], "Base64 not canonical")
+        public = serialization.load_der_public_key(spki)
         need(public.key_size == doc["keySize"] and 2048 <= public.key_size <= 4096, "key size")
         need(doc["algorithm"] == f"RSA-OAEP-{public.key_size}", "algorithm")
         self.key_id = doc["keyId"]

@@ -46,7 +46,8 @@ fetch_key() {
     plain GET $CHANNEL/public-key '' ''
     [[ $bound_wanted == no ]] || jq -e '.data.profiles // [] | index("bound")' "$tmp/answer" >/dev/null \
         || die "the server does not offer the profile bound"
-    answer .data.publicKey | base64 -d >"$tmp/public.der" || die "publicKey is not Base64"
+    answer .data.publicKey | base64 -d >"$tmp/public.der" 2>/dev/null \
+        && [[ $(base64 -w 0 "$tmp/public.der") == "$(answer .data.publicKey)" ]] || die "publicKey is not Base64"
     bits=$(openssl pkey -pubin -inform DER -in "$tmp/public.der" -noout -text | sed -n 's/^Public-Key: (\([0-9]*\) bit)$/\1/p')
     ((bits >= 2048 && bits <= 4096)) && [[ $(answer .data.keySize) == "$bits" ]] || die "key size"
     [[ $(answer .data.algorithm) == "RSA-OAEP-$bits" ]] || die "algorithm"

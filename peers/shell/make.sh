@@ -39,7 +39,7 @@ record() {
 # text_record TYPE PROFILE SIZE: one text envelope: the binary one, without its header, in Base64.
 text_record() {
     local one
-    one=$(record "$1" "$2" "$3")
+    one=$(record "$1" "$2" "$3") || die "no text record"
     jq -c --arg p "$(bytes "$(jq -r '.envelope[8:]' <<<"$one")" | base64 -w 0)" '
         .key = if .type == 2 then .request_key else .response_key end
         | .direction = if .type == 2 then "request" else "response" end
@@ -56,9 +56,9 @@ make_vectors() {
         echo "$id" >"$tmp/$bits.id"
     done <"$tmp/keys"
     for profile in plain bound; do
-        while read -r bits _; do record 1 $profile 28 "$bits" >>"$tmp/envelopes"; done <"$tmp/keys"
+        while read -r bits _; do record 1 $profile 28 "$bits" >>"$tmp/envelopes" || die "no record"; done <"$tmp/keys"
         for kind in 2 129; do
-            for size in 0 1 28 1000; do record $kind $profile $size >>"$tmp/envelopes"; done
+            for size in 0 1 28 1000; do record $kind $profile $size >>"$tmp/envelopes" || die "no record"; done
             text_record $kind $profile 28 >>"$tmp/text"
         done
     done

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 import { byId, bytesOf, el, pathNodes, prettyJson } from "./dom.mjs";
 import { Steps, jsonView } from "./steps.mjs";
-import { Client, FORGOT_PASSWORD, PlainAnswer, Refused, hex, isSuccess, utf8 } from "./scv2.mjs";
+import { Client, FORGOT_PASSWORD, PlainAnswer, Refused, Unreachable, hex, isSuccess, utf8 } from "./scv2.mjs";
 
 const [form, email, status, outcome] = ["form", "email", "status", "outcome"].map(byId);
 
@@ -117,7 +117,7 @@ function delay(seconds) {
 /** Title and explanation of an answer that was opened. */
 function ofAnswer({ status: code, headers, document }) {
   const sealed = `HTTP ${code}, ${document.code}. The answer was sealed; an edge proxy saw the status and the size.`;
-  if (isSuccess(code, document)) return { kind: "good", title: document.data.message, text: sealed };
+  if (isSuccess(code, document)) return { kind: "good", title: document.data?.message ?? "Done", text: sealed };
   if (code === 429) {
     const wait = headers.get("Retry-After");
     return { kind: "wait", title: "Rate limited", text: `${document.message}.${wait ? ` The server asks to wait ${delay(wait)}.` : ""} ${sealed}` };
@@ -125,7 +125,7 @@ function ofAnswer({ status: code, headers, document }) {
   if (document.code === "REQUEST.VALIDATION_FAILED") {
     return { kind: "bad", title: "The server refused the request", text: `${document.message}. ${sealed}`, field: document.message };
   }
-  return { kind: "bad", title: "The server answered with an error", text: `${document.message}. ${sealed}` };
+  return { kind: "bad", title: "The server answered with an error", text: `${document.message ?? "It is not in the protocol's form"}. ${sealed}` };
 }
 
 /** The same for what kept an answer from being opened. */
@@ -140,8 +140,10 @@ function ofError(error) {
   if (error instanceof Refused) {
     return { kind: "bad", title: "The answer was refused", text: `Reason: ${error.message}. Nothing of it was used.` };
   }
-  if (error.name === "TimeoutError") return { kind: "bad", title: "The server does not answer", text: "Nothing came for 30 seconds." };
-  if (error instanceof TypeError) {
+  if (error instanceof Unreachable && error.late) {
+    return { kind: "bad", title: "The server does not answer", text: "Nothing came for 30 seconds." };
+  }
+  if (error instanceof Unreachable) {
     return { kind: "bad", title: "The server cannot be reached", text: "The connection failed, so nothing was answered. Is it still running?" };
   }
   return { kind: "bad", title: "Something went wrong in this page", text: `${error.name}: ${error.message}` };

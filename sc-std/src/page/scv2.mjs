@@ -32,18 +32,20 @@ export class Refused extends Error {
 export class PlainAnswer extends Refused {
   name = "PlainAnswer";
   constructor(path, { status, headers, body }) {
-    let document;
-    try {
-      document = JSON.parse(fromUtf8(body));
-    } catch {
-      document = null;
-    }
-    const said = document ? `${document.code}: ${document.message}` : "not JSON";
-    super(`${path}: plain answer, HTTP ${status}, ${said}`);
-    this.status = status;
-    this.document = document;
-    this.code = document?.code;
+    const document = readObject(body);
+    const { code, message } = document;
+    super(`${path}: plain answer, HTTP ${status}, ${code ? `${code}: ${message}` : "not the protocol's"}`);
+    Object.assign(this, { status, document, code });
     this.retryAfter = headers.get("Retry-After"); // seconds, a hint: anybody behind TLS can write it (10.8)
+  }
+}
+
+/** No answer came; a sealed request may have arrived all the same. `late`: the time was over. */
+export class Unreachable extends Error {
+  name = "Unreachable";
+  constructor(cause) {
+    super("no answer", { cause });
+    this.late = cause.name === "TimeoutError";
   }
 }
 
@@ -199,15 +201,13 @@ export async function seal(key, head, additionalData, plaintext) {
 /** Opens IV, ciphertext and tag; WebCrypto gives nothing before the tag has verified. */
 export async function open(key, sealed, additionalData) {
   const how = { name: "AES-GCM", iv: sealed.subarray(0, 12), additionalData };
-  try {
-    return new Uint8Array(await crypto.subtle.decrypt(how, key, sealed.subarray(12)));
-  } catch {
-    throw new Refused("does not open");
-  }
+  const opened = crypto.subtle.decrypt(how, key, sealed.subarray(12)).catch(() => { throw new Refused("does not open"); });
+  return new Uint8Array(await opened);
 }
 
 /** Imports an RSA public key, given as SPKI DER, to wrap under. */
-export const rsaKey = (spki) => crypto.subtle.importKey("spki", spki, OAEP, false, ["encrypt"]);
+export const rsaKey = (spki) => crypto.subtle.importKey("spki", spki, OAEP, false, ["encrypt"])
+  .catch(() => { throw new Refused("not an RSA public key"); });
 
 /** Wraps a 32-byte key: RSA-OAEP, SHA-256 as the hash and in MGF1, no label. */
 export const wrap = async (publicKey, key) => new Uint8Array(await crypto.subtle.encrypt(OAEP, publicKey, key));
@@ -240,8 +240,10 @@ export class Client {
   async fetchKey() {
     const { bound, pins } = this.#options;
     const document = await this.#plain("GET", KEY_PATH);
-    need(!bound || document.profiles?.includes("bound"), "the server does not offer the bound profile");
-    const spki = fromBase64(document.publicKey);
+    const { profiles, publicKey } = document;
+    need(!bound || (Array.isArray(profiles) && profiles.includes("bound")), "the server does not offer the bound profile");
+    need(typeof publicKey === "string" && typeof document.keyId === "string", "form of the key's document");
+    const spki = fromBase64(publicKey);
     need(pins.length === 0 || pins.includes(hex(await sha256(spki))), "the RSA key is not a pinned one");
     const key = await rsaKey(spki);
     const bits = key.algorithm.modulusLength;
@@ -317,7 +319,7 @@ export class Client {
     const data = associatedData(answer.head, this.#options.bound, pending.message.name, session);
     const plaintext = await open(this.#keys.response, answer.sealed, data);
     if (pending.inline) this.#takeSession(sessionId, Number(headers.get("X-SC-Expires-At") ?? NaN));
-    return { status, headers, plaintext, associatedData: data, document: JSON.parse(fromUtf8(plaintext)) };
+    return { status, headers, plaintext, associatedData: data, document: readObject(plaintext) };
   }
 
   /** Forgets the keys and ends the session, if there is one. Closing twice is no error (4.3). */
@@ -343,13 +345,9 @@ export class Client {
   /** A plain request; gives `data` of an answer that is a success. */
   async #plain(method, path, body, sessionId) {
     const answer = await this.#http(method, path, body, sessionId);
-    let document = null;
-    try {
-      document = JSON.parse(fromUtf8(answer.body));
-    } catch {
-      // Then it is no success.
-    }
+    const document = readObject(answer.body);
     if (!isSuccess(answer.status, document)) throw new PlainAnswer(path, answer);
+    need(isObject(document.data), `${path}: data`);
     return document.data;
   }
 
@@ -363,11 +361,35 @@ export class Client {
       ...(sessionId && { "X-SC-Session-Id": sessionId }),
     };
     const request = { method, path, headers, body: body ?? NOTHING };
-    const how = { method, headers, body, redirect: "error", cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) };
-    const response = await fetch(baseUrl + path, how);
-    const answer = { status: response.status, headers: response.headers, body: new Uint8Array(await response.arrayBuffer()) };
+    const how = { method, headers, body, redirect: "manual", cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) };
+    const answer = await exchange(baseUrl + path, how);
     onWire(request, answer);
     return answer;
+  }
+}
+
+/** One request and its answer, whatever that is. A redirect is never followed; browsers do not even show it to scripts. */
+async function exchange(url, how) {
+  let response, body;
+  try {
+    response = await fetch(url, how);
+    body = new Uint8Array(await response.arrayBuffer());
+  } catch (cause) {
+    throw new Unreachable(cause);
+  }
+  need(response.type !== "opaqueredirect", "a redirect");
+  return { status: response.status, headers: response.headers, body };
+}
+
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** The JSON object in some bytes; an empty one if there is none, which is no success. */
+function readObject(bytes) {
+  try {
+    const value = JSON.parse(fromUtf8(bytes));
+    return isObject(value) ? value : {};
+  } catch {
+    return {};
   }
 }
 

@@ -13,6 +13,7 @@ use sc_core::oaep;
 use sc_core::provider::{Aead, KeyWrap, Provider, ProviderError};
 use spki::SubjectPublicKeyInfoRef;
 use spki::der::{Decode, asn1::UintRef};
+use zeroize::Zeroizing;
 
 /// Length of an RSA-2048 modulus, in bytes.
 const MODULUS_LEN: usize = 256;
@@ -96,10 +97,12 @@ impl KeyWrap for DeviceRsa {
 }
 
 impl DeviceRsa {
-    /// The engine: `block^e mod n`, in constant time as far as the block goes.
+    /// The engine: `block^e mod n`, in constant time as far as the block goes. Copies of the block are wiped, since whoever
+    /// has it has the key.
     fn raise(&self, block: &mut [u8; MODULUS_LEN]) {
-        let base = FixedMontyForm::new(&U2048::from_be_slice(block), &self.modulus);
-        let mut power = base;
+        let number = Zeroizing::new(U2048::from_be_slice(block));
+        let base = Zeroizing::new(FixedMontyForm::new(&number, &self.modulus));
+        let mut power = *base;
         // From the second bit of the exponent on, which begins with a 1.
         for bit in (0..self.exponent.ilog2()).rev() {
             power = power.square();
@@ -107,6 +110,7 @@ impl DeviceRsa {
                 power = power.mul(&base);
             }
         }
+        // What is wrapped by now is public.
         block.copy_from_slice(power.retrieve().to_be_bytes().as_ref());
     }
 }

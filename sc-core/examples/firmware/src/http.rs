@@ -23,7 +23,7 @@ pub(crate) struct Response<'b> {
     pub(crate) body: &'b mut [u8],
 }
 
-/// Sends a request and reads its answer into `buffer`, which holds head and body.
+/// Sends a request and reads its answer into `buffer`, which holds head and body. Interim answers (1xx) are passed over.
 pub(crate) fn exchange<'b>(
     board: &mut impl Board,
     request: &Request<'_>,
@@ -34,9 +34,15 @@ pub(crate) fn exchange<'b>(
         board.send(*byte);
     }
     board.flush();
-    let head_len = receive_head(board, buffer)?;
-    let (head, rest) = buffer.split_at_mut_checked(head_len).ok_or(Failure::AnswerTooLong)?;
-    let (status, body_len) = parse_head(head)?;
+    let (status, head_len, body_len) = loop {
+        let head_len = receive_head(board, buffer)?;
+        match parse_head(buffer.get(..head_len).ok_or(Failure::AnswerTooLong)?)? {
+            (100..200, _) => {}
+            (status, Some(body_len)) => break (status, head_len, body_len),
+            (_, None) => return Err(Failure::NotHttp),
+        }
+    };
+    let rest = buffer.get_mut(head_len..).ok_or(Failure::AnswerTooLong)?;
     let body = rest.get_mut(..body_len).ok_or(Failure::AnswerTooLong)?;
     for place in body.iter_mut() {
         *place = board.receive().ok_or(Failure::LinkDown)?;
@@ -72,18 +78,22 @@ fn receive_head(board: &mut impl Board, buffer: &mut [u8]) -> Result<usize, Fail
     }
 }
 
-/// The status and the length of the body.
-fn parse_head(head: &[u8]) -> Result<(u16, usize), Failure> {
+/// The status, and the length of the body if there is exactly one. Chunks are not for devices; servers of this project say
+/// how long an answer is.
+fn parse_head(head: &[u8]) -> Result<(u16, Option<usize>), Failure> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
     let status = match response.parse(head) {
         Ok(httparse::Status::Complete(_)) => response.code.ok_or(Failure::NotHttp)?,
         _ => return Err(Failure::NotHttp),
     };
-    let length = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
-    let length = length.and_then(|header| core::str::from_utf8(header.value).ok()?.parse().ok());
-    // Chunks are not for devices; servers of this project say how long an answer is.
-    Ok((status, length.ok_or(Failure::NotHttp)?))
+    let named = |name| response.headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
+    let mut lengths = named("content-length");
+    let length = match (lengths.next(), lengths.next(), named("transfer-encoding").next()) {
+        (Some(only), None, None) => core::str::from_utf8(only.value).ok().and_then(|text| text.parse().ok()),
+        _ => None,
+    };
+    Ok((status, length))
 }
 
 /// The link as a place to write text to.

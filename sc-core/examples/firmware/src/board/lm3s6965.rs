@@ -3,9 +3,10 @@
 //! UART0 is the link. The chip has no noise source, so UART1 is wired to one. UART2 is the console, to which the program
 //! reports what flash and stack it used.
 
+use core::cell::Cell;
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicU32, Ordering};
 
+use cortex_m::interrupt::{Mutex, free};
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m_rt::{entry, exception};
 use cortex_m_semihosting::debug::{EXIT_FAILURE, EXIT_SUCCESS, exit};
@@ -16,15 +17,21 @@ use super::Board;
 /// Ticks of the 12.5 MHz system clock in a millisecond.
 const TICKS_PER_MS: u32 = 12_500;
 /// How long a byte from the link may take, in milliseconds.
-const PATIENCE_MS: u32 = 10_000;
+const PATIENCE_MS: u64 = 10_000;
 
-/// Milliseconds since the start.
-static MILLISECONDS: AtomicU32 = AtomicU32::new(0);
+/// Milliseconds since the start. 64 bits, since 32 go back to 0 after 49 days, and a session that is over would be fresh.
+static MILLISECONDS: Mutex<Cell<u64>> = Mutex::new(Cell::new(0));
 
 #[exception]
 fn SysTick() {
-    // No other exception writes here, so load and store are enough.
-    MILLISECONDS.store(MILLISECONDS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    free(|token| {
+        let milliseconds = MILLISECONDS.borrow(token);
+        milliseconds.set(milliseconds.get().wrapping_add(1));
+    });
+}
+
+fn milliseconds() -> u64 {
+    free(|token| MILLISECONDS.borrow(token).get())
 }
 
 /// A UART of the PL011 kind.
@@ -76,8 +83,8 @@ impl Board for Lm3s6965 {
     }
 
     fn receive(&mut self) -> Option<u8> {
-        let asked_at = MILLISECONDS.load(Ordering::Relaxed);
-        while MILLISECONDS.load(Ordering::Relaxed).wrapping_sub(asked_at) < PATIENCE_MS {
+        let asked_at = milliseconds();
+        while milliseconds().wrapping_sub(asked_at) < PATIENCE_MS {
             if let Some(byte) = self.link.try_receive() {
                 return Some(byte);
             }
@@ -96,7 +103,7 @@ impl Board for Lm3s6965 {
     }
 
     fn now(&self) -> Ticks {
-        Ticks(u64::from(MILLISECONDS.load(Ordering::Relaxed)))
+        Ticks(milliseconds())
     }
 }
 

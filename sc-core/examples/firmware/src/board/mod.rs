@@ -44,8 +44,9 @@ impl<B: Board> TryRng for Noise<'_, B> {
 
     fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
         for part in out.chunks_mut(4) {
-            let word = self.0.noise().to_le_bytes();
-            part.copy_from_slice(&word[..part.len()]);
+            for (place, byte) in part.iter_mut().zip(self.0.noise().to_le_bytes()) {
+                *place = byte;
+            }
         }
         Ok(())
     }
