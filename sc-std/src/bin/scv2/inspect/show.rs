@@ -10,6 +10,7 @@ use super::exchange::{Exchange, Message};
 use super::keys::{Clues, Keys, Opened, iv};
 use crate::hex_view::View;
 use crate::json_view;
+use crate::terminal::printable;
 
 const INDENT: &str = "    ";
 const BOLD: Style = Style::new().bold();
@@ -17,8 +18,6 @@ const FAILED: Style = AnsiColor::Red.on_default().bold();
 const OPENED: Style = AnsiColor::Green.on_default().bold();
 /// Most bytes of a plaintext that is not JSON.
 const MAX_DUMP: usize = 4096;
-/// Longest text of a recording that is shown on a line, in characters.
-const MAX_TEXT: usize = 512;
 
 /// What there was to see.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -241,29 +240,10 @@ fn indented(out: &mut impl Write, block: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Text of a recording that cannot steer a terminal.
-pub(super) fn printable(text: &str) -> String {
-    let mut shown = String::new();
-    for (at, c) in text.chars().enumerate() {
-        if at == MAX_TEXT {
-            shown.push_str("..");
-            break;
-        }
-        if c == ' ' || c.is_ascii_graphic() { shown.push(c) } else { shown.extend(c.escape_unicode()) }
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::exchange::Body;
     use super::*;
-
-    #[test]
-    fn text_of_a_recording_cannot_steer_a_terminal() {
-        assert_eq!(printable("a b\u{1b}[31m\r\n\u{202e}é"), "a b\\u{1b}[31m\\u{d}\\u{a}\\u{202e}\\u{e9}");
-        assert_eq!(printable(&"x".repeat(5000)).len(), MAX_TEXT + 2);
-    }
 
     #[test]
     fn headers_with_secrets_are_not_shown() {
