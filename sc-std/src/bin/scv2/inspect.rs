@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::exit::Failure;
 use crate::hex_view::View;
-use crate::{hex, input};
+use crate::{hex, input, json_view};
 use capture::{Form, Found};
 use exchange::Exchange;
 use keys::{Clues, Keys};
@@ -113,7 +113,7 @@ fn one(
         if let Some(opened) = &opened {
             to_json::add_opened(&mut fields, opened.as_ref());
         }
-        input::write_raw(format!("{fields:#}\n").as_bytes())?;
+        input::write_raw(json_view::pretty(&fields.to_string()).as_bytes())?;
     } else {
         let out = &mut anstream::stdout().lock();
         view.write_table(out).map_err(|error| Failure::of_output(&error))?;
@@ -133,7 +133,7 @@ fn recording(exchanges: &[Exchange], json: bool, keys: Option<&Keys>) -> Result<
     if json {
         let all = exchanges.iter().map(|exchange| to_json::exchange(exchange, keys, &mut tally));
         let all = Value::Array(all.collect());
-        input::write_raw(format!("{all:#}\n").as_bytes())?;
+        input::write_raw(json_view::pretty(&all.to_string()).as_bytes())?;
     } else {
         let out = &mut anstream::stdout().lock();
         for (exchange, number) in exchanges.iter().zip(1..) {

@@ -17,6 +17,7 @@ mod open;
 mod revoke;
 mod seal;
 mod serve;
+mod terminal;
 
 use std::process::ExitCode;
 

@@ -14,6 +14,9 @@ use super::{curl, dump, har, http};
 
 /// Longest input that is read, in bytes.
 pub(super) const MAX_LEN: usize = 64 * 1024 * 1024;
+const BROKEN: &str = "it begins like UTF-16 text, and is none";
+const SPOILT: &str = "this is UTF-16 text, as PowerShell's > writes it, and that loses the bytes of an envelope: let the program write \
+     the file, as curl does with --output FILE";
 
 /// What the input was taken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +61,31 @@ pub(super) enum Found {
 
 /// Tells what the input is and reads it.
 pub(super) fn read(bytes: &[u8]) -> Result<(Form, Found), String> {
+    let Some(text) = utf16(bytes) else { return read_bytes(bytes) };
+    let text = text.map_err(str::to_owned)?;
+    let (form, found) = read_bytes(text.as_bytes())?;
+    let is_spoilt = match form {
+        Form::Binary => text.starts_with("SC"),
+        Form::Http => text.contains("\r\n\r\nSC") || text.contains("\n\nSC"),
+        _ => false,
+    };
+    if is_spoilt { Err(SPOILT.to_owned()) } else { Ok((form, found)) }
+}
+
+/// UTF-16 text with its mark, which `>` of Windows PowerShell writes.
+fn utf16(bytes: &[u8]) -> Option<Result<String, &'static str>> {
+    let (bytes, unit): (_, fn([u8; 2]) -> u16) = match bytes {
+        [0xff, 0xfe, rest @ ..] => (rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => (rest, u16::from_be_bytes),
+        _ => return None,
+    };
+    let (units, rest) = bytes.as_chunks();
+    let text = char::decode_utf16(units.iter().copied().map(unit)).collect::<Result<_, _>>();
+    Some(text.ok().filter(|_| rest.is_empty()).ok_or(BROKEN))
+}
+
+/// The same, of bytes or UTF-8.
+fn read_bytes(bytes: &[u8]) -> Result<(Form, Found), String> {
     if bytes.starts_with(b"SC") {
         return Ok((Form::Binary, Found::Envelope(bytes.to_vec())));
     }
@@ -86,11 +114,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Form, Found), String> {
 
 /// Bytes written as text.
 fn encoded(text: &str) -> Option<(Form, Vec<u8>)> {
-    if let Some(bytes) = dump::hex(text) {
-        return Some((Form::Hex, bytes));
-    }
+    // First, since offsets of six or eight digits could be bytes too. No envelope begins like the offset 0.
     if let Some(bytes) = dump::hex_dump(text) {
         return Some((Form::HexDump, bytes));
+    }
+    if let Some(bytes) = dump::hex(text) {
+        return Some((Form::Hex, bytes));
     }
     dump::base64(text).map(|(bytes, url)| (if url { Form::Base64Url } else { Form::Base64 }, bytes))
 }
@@ -137,7 +166,7 @@ mod tests {
     #[test]
     fn every_form_is_told_by_its_bytes() {
         let text = format!(r#"{{"p":"{}","v":2}}"#, "A".repeat(40));
-        let cases: [(&[u8], Form); 14] = [
+        let cases: [(&[u8], Form); 18] = [
             (b"SC\x02\x02", Form::Binary),
             (b"", Form::Binary),
             (b"\x00\xff", Form::Binary),
@@ -145,6 +174,10 @@ mod tests {
             (b" 0x53 0x43\n02:02 ", Form::Hex),
             (b"00000000: 5343 0202  SC..\n", Form::HexDump),
             (b"00000000  53 43 02 02  |SC..|\n00000004\n", Form::HexDump),
+            (b"000000 53 43 02 02\n000004\n", Form::HexDump),
+            (b"000000 53 43 02 02  >SC..<\n000004\n", Form::HexDump),
+            (b"\xef\xbb\xbf53430202\r\n", Form::Hex),
+            (b"\xef\xbb\xbf00000000: 5343 0202  SC..\r\n", Form::HexDump),
             (b"U0MCAg==", Form::Base64),
             (b"U0MC-g", Form::Base64Url),
             (text.as_bytes(), Form::Text),
@@ -155,6 +188,39 @@ mod tests {
         ];
         for (input, expected) in cases {
             assert_eq!(form(input), expected, "{}", String::from_utf8_lossy(input));
+        }
+    }
+
+    #[test]
+    fn text_that_power_shell_wrote_is_read() {
+        let text = "== Info: x\r\n=> Send header, 18 bytes (0x12)\r\n\
+                    0000: 47 45 54 20 2f 20 48 54 54 50 2f 31 2e 31 0d 0a GET / HTTP/1.1..\r\n\
+                    0010: 0d 0a                                           ..\r\n";
+        for (text, expected) in [
+            (text, Form::CurlTrace),
+            ("53430202\r\n", Form::Hex),
+            (r#"{"log":{"entries":[]}}"#, Form::Har),
+            ("HTTP/1.1 200 OK\r\n\r\n{\"a\":\"\u{e9}\u{1f642}\"}\r\n", Form::Http),
+        ] {
+            let units = || text.encode_utf16();
+            let little: Vec<u8> =
+                [0xff, 0xfe].into_iter().chain(units().flat_map(u16::to_le_bytes)).collect();
+            let big: Vec<u8> = [0xfe, 0xff].into_iter().chain(units().flat_map(u16::to_be_bytes)).collect();
+            assert_eq!((form(&little), form(&big)), (expected, expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_power_shell_took_for_text_are_said_to_be_spoilt() {
+        for text in ["SC\u{2}\u{fffd}", "HTTP/1.1 200 OK\r\n\r\nSC\u{2}\u{81}"] {
+            let spoilt: Vec<u8> =
+                [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+            let error = read(&spoilt).unwrap_err();
+            assert!(error.contains("--output FILE"), "{error}");
+        }
+        for broken in [&b"\xff\xfe5"[..], b"\xff\xfe\x00\xd8", b"\xfe\xff\xdc\x00\x00\x35"] {
+            let error = read(broken).unwrap_err();
+            assert!(error.contains("UTF-16"), "{error}");
         }
     }
 
@@ -178,6 +244,7 @@ mod tests {
         #[test]
         fn any_bytes_are_something(input in proptest::collection::vec(any::<u8>(), 0..600)) {
             let _ = read(&input);
+            let _ = read(&[b"\xff\xfe", input.as_slice()].concat());
         }
 
         #[test]

@@ -24,7 +24,7 @@ pub(super) fn hex_dump(text: &str) -> Option<Vec<u8>> {
             repeat = true;
             continue;
         }
-        let (offset, rest) = line.split_once([':', ' ', '\t']).unwrap_or((line, ""));
+        let (offset, rest) = line.split_at(line.find([':', ' ', '\t']).unwrap_or(line.len()));
         if offset.len() < 4 || !offset.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return None;
         }
@@ -40,17 +40,24 @@ pub(super) fn hex_dump(text: &str) -> Option<Vec<u8>> {
         if offset != bytes.len() {
             return None;
         }
-        let rest = rest.trim_start();
-        let digits = rest.split(" |").next().and_then(|rest| rest.split(" >").next()).unwrap_or_default();
-        // `xxd` sets its characters off by two spaces, `hexdump -C` the two halves of a line.
-        let digits =
-            if digits.len() == rest.len() { rest.split("  ").next().unwrap_or_default() } else { digits };
-        for group in digits.split_ascii_whitespace() {
+        for group in digits(rest).split_ascii_whitespace() {
             pairs(group.as_bytes(), &mut bytes)?;
         }
         last = offset..bytes.len();
     }
     (!bytes.is_empty()).then_some(bytes)
+}
+
+/// The digits of a line of a dump, without the same as characters.
+fn digits(rest: &str) -> &str {
+    let (rest, marks): (_, &[_]) = match rest.strip_prefix(':') {
+        // `xxd` sets its characters off by two spaces, and any may be among them.
+        Some(rest) => (rest.trim_start(), &[]),
+        // `hexdump -C` so sets its halves of a line apart, and marks the characters.
+        None => (rest.trim_start(), &[" |", " >"]),
+    };
+    let end = marks.iter().filter_map(|mark| rest.find(mark)).min().or_else(|| rest.find("  "));
+    rest.get(..end.unwrap_or(rest.len())).unwrap_or(rest)
 }
 
 /// Base64 of either alphabet, padded or not, in any number of lines; and whether it was base64url.
@@ -115,10 +122,11 @@ mod tests {
     fn hex_dumps_are_read_as_their_programs_write_them() {
         let xxd = "00000000: 5343 0281 fbff                           SC....\n";
         let xxd_pairs = "00000000: 53 43 02 81  SC..\n00000004: fb ff        ..\n";
+        let xxd_signs = "00000000: 5343 0281 fbff                           A |>SC >.\n";
         let hexdump = "00000000  53 43 02 81 fb ff                                 |SC....|\n00000006\n";
         let od = "000000 53 43 02 81 fb ff\n000006\n";
         let od_with_text = "000000 53 43 02 81 fb ff                                >SC....<\n000006\n";
-        for dump in [xxd, xxd_pairs, hexdump, od, od_with_text] {
+        for dump in [xxd, xxd_pairs, xxd_signs, hexdump, od, od_with_text] {
             assert_eq!(hex_dump(dump).as_deref(), Some(&BYTES[..]), "{dump}");
         }
         let tail = "00000000  00 01 02 03 04 05 06 07  08 09 0a 0b 0c 0d 0e 0f  |........|  ......|\n\

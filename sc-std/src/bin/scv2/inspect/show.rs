@@ -6,10 +6,11 @@ use anstyle::{AnsiColor, Style};
 use sc_core::envelope::MessageType;
 
 use super::content::{self, Content};
-use super::exchange::{Exchange, Message};
+use super::exchange::{Body, Exchange, Message, Response};
 use super::keys::{Clues, Keys, Opened, iv};
 use crate::hex_view::View;
 use crate::json_view;
+use crate::terminal::printable;
 
 const INDENT: &str = "    ";
 const BOLD: Style = Style::new().bold();
@@ -17,8 +18,6 @@ const FAILED: Style = AnsiColor::Red.on_default().bold();
 const OPENED: Style = AnsiColor::Green.on_default().bold();
 /// Most bytes of a plaintext that is not JSON.
 const MAX_DUMP: usize = 4096;
-/// Longest text of a recording that is shown on a line, in characters.
-const MAX_TEXT: usize = 512;
 
 /// What there was to see.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +67,7 @@ pub(super) fn concerns_the_channel(exchange: &Exchange) -> bool {
             |(message, direction)| {
                 let of_channel = |(name, _): &(String, String)| is_of_the_channel(&name.to_ascii_lowercase());
                 message.headers.iter().any(of_channel)
+                    || matches!(message.body, Body::LostEnvelope(_))
                     || matches!(
                         Content::of(message, direction),
                         Content::Envelope { .. } | Content::Malformed(_)
@@ -152,9 +152,12 @@ fn not_of_the_channel(out: &mut impl Write, number: usize, exchange: &Exchange) 
         write!(out, "{} {}, ", printable(&request.method), printable(&request.url))?;
     }
     match &exchange.response {
+        // Whose it was nobody can tell.
+        Some(Response { status, message: Message { body: Body::Lost(why), .. }, .. }) => {
+            write!(out, "{status}, {why}")?;
+        }
         Some(response) => {
-            let kind = response.message.header("content-type").unwrap_or("an unknown type");
-            let len = response.message.bytes().len();
+            let (kind, len) = (response.message.kind(), response.message.bytes().len());
             write!(out, "{}, not of the channel: {len} bytes of {}", response.status, printable(kind))?;
         }
         None => write!(out, "no answer, not of the channel")?,
@@ -241,29 +244,9 @@ fn indented(out: &mut impl Write, block: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Text of a recording that cannot steer a terminal.
-pub(super) fn printable(text: &str) -> String {
-    let mut shown = String::new();
-    for (at, c) in text.chars().enumerate() {
-        if at == MAX_TEXT {
-            shown.push_str("..");
-            break;
-        }
-        if c == ' ' || c.is_ascii_graphic() { shown.push(c) } else { shown.extend(c.escape_unicode()) }
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::exchange::Body;
     use super::*;
-
-    #[test]
-    fn text_of_a_recording_cannot_steer_a_terminal() {
-        assert_eq!(printable("a b\u{1b}[31m\r\n\u{202e}é"), "a b\\u{1b}[31m\\u{d}\\u{a}\\u{202e}\\u{e9}");
-        assert_eq!(printable(&"x".repeat(5000)).len(), MAX_TEXT + 2);
-    }
 
     #[test]
     fn headers_with_secrets_are_not_shown() {
@@ -291,11 +274,17 @@ mod tests {
     fn an_exchange_of_something_else_is_one_line() {
         let body = Body::Bytes(b"body { }".to_vec());
         let message = Message { headers: vec![("content-type".to_owned(), "text/css".to_owned())], body };
-        let response = super::super::exchange::Response { status: 200, reason: String::new(), message };
+        let response = Response { status: 200, reason: String::new(), message };
         let other = Exchange { request: None, response: Some(response) };
         let (mut out, mut tally) = (Vec::new(), Tally::default());
         exchange(&mut out, 1, &other, None, &mut tally).unwrap();
         assert_eq!(out, b"[1] 200, not of the channel: 8 bytes of text/css\n\n");
         assert_eq!(tally, Tally::default());
+
+        let message = Message { headers: Vec::new(), body: Body::Lost("no body") };
+        let lost = Response { status: 200, reason: String::new(), message };
+        let (lost, mut out) = (Exchange { request: None, response: Some(lost) }, Vec::new());
+        exchange(&mut out, 1, &lost, None, &mut tally).unwrap();
+        assert_eq!(out, b"[1] 200, no body\n\n", "and not that it has 0 bytes");
     }
 }
