@@ -33,7 +33,7 @@ impl<'m> Content<'m> {
     /// Looks at the body of a message that travels in one direction.
     pub(super) fn of(message: &'m Message, direction: MessageType) -> Self {
         let bytes = match &message.body {
-            Body::Lost(why) => return Self::Lost(why),
+            Body::Lost(why) | Body::LostEnvelope(why) => return Self::Lost(why),
             Body::Bytes(bytes) => bytes.as_slice(),
         };
         if bytes.is_empty() {
@@ -51,10 +51,7 @@ impl<'m> Content<'m> {
         }
         match json(bytes) {
             Some(text) => Self::Json(text),
-            None => {
-                let kind = message.header("content-type").unwrap_or("an unknown type");
-                Self::Other { len: bytes.len(), kind }
-            }
+            None => Self::Other { len: bytes.len(), kind: message.kind() },
         }
     }
 }

@@ -38,6 +38,8 @@ pub(super) enum Body {
     Bytes(Vec<u8>),
     /// It is not in the recording, or not whole, for this reason.
     Lost(&'static str),
+    /// The same, and what there is begins like an envelope.
+    LostEnvelope(&'static str),
 }
 
 impl Request {
@@ -59,11 +61,16 @@ impl Message {
         found.map(|(_, value)| value.trim())
     }
 
+    /// Its type, as it says.
+    pub(super) fn kind(&self) -> &str {
+        self.header("content-type").unwrap_or("an unknown type")
+    }
+
     /// The bytes of the body, if the recording has them.
     pub(super) fn bytes(&self) -> &[u8] {
         match &self.body {
             Body::Bytes(bytes) => bytes,
-            Body::Lost(_) => &[],
+            Body::Lost(_) | Body::LostEnvelope(_) => &[],
         }
     }
 }

@@ -1,7 +1,7 @@
 //! HAR files (HTTP Archive 1.2), which browsers and proxies write.
 
 use base64ct::{Base64, Encoding};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::exchange::{Body, Exchange, Message, Request, Response};
 
@@ -18,7 +18,7 @@ struct File {
 
 #[derive(Deserialize)]
 struct Log {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     entries: Vec<Entry>,
 }
 
@@ -33,7 +33,7 @@ struct Entry {
 struct EntryRequest {
     method: String,
     url: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     headers: Vec<Header>,
     post_data: Option<Content>,
     body_size: Option<f64>,
@@ -44,7 +44,7 @@ struct EntryRequest {
 struct EntryResponse {
     status: Option<f64>,
     status_text: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     headers: Vec<Header>,
     content: Option<Content>,
 }
@@ -52,7 +52,7 @@ struct EntryResponse {
 #[derive(Deserialize)]
 struct Header {
     name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     value: String,
 }
 
@@ -66,6 +66,11 @@ struct Content {
     file: Option<String>,
 }
 
+/// Some tools write `null` where they have nothing.
+fn or_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(json: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(json)?.unwrap_or_default())
+}
+
 /// Reads a HAR file.
 pub(super) fn read(json: &[u8]) -> Result<Vec<Exchange>, String> {
     // The error of the format may repeat what is in the file.
@@ -76,14 +81,14 @@ pub(super) fn read(json: &[u8]) -> Result<Vec<Exchange>, String> {
 
 fn exchange(entry: Entry) -> Exchange {
     let EntryRequest { method, url, headers, post_data, body_size } = entry.request;
-    let sent = body(post_data, body_size);
+    let sent = body(post_data, announces_body(&method, body_size, &headers));
     let request = Request { method, url, message: message(headers, sent) };
     // A request without an answer has the status 0.
     let response = entry.response.and_then(|response| {
         let status = response.status.filter(|status| *status >= 100.0)?;
         let status = format!("{status:.0}").parse().ok()?;
         let size = response.content.as_ref().and_then(|content| content.size);
-        let received = body(response.content, size);
+        let received = body(response.content, size.is_some_and(|size| size > 0.0));
         let reason = response.status_text.unwrap_or_default();
         Some(Response { status, reason, message: message(response.headers, received) })
     });
@@ -94,11 +99,19 @@ fn message(headers: Vec<Header>, body: Body) -> Message {
     Message { headers: headers.into_iter().map(|header| (header.name, header.value)).collect(), body }
 }
 
-fn body(content: Option<Content>, size: Option<f64>) -> Body {
-    let none = || match size {
-        Some(size) if size > 0.0 => Body::Lost(NOT_SAVED),
-        _ => Body::Bytes(Vec::new()),
+/// Whether a request has a body. Where its size is not told (-1 says so too), the method decides.
+fn announces_body(method: &str, size: Option<f64>, headers: &[Header]) -> bool {
+    let announced = || {
+        let header = headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"))?;
+        header.value.trim().parse().ok()
     };
+    let by_method = || ["POST", "PUT", "PATCH"].iter().any(|known| method.eq_ignore_ascii_case(known));
+    size.filter(|size| *size >= 0.0).or_else(announced).map_or_else(by_method, |size: f64| size > 0.0)
+}
+
+/// A body; `is_announced` tells whether one that is not there is lost.
+fn body(content: Option<Content>, is_announced: bool) -> Body {
+    let none = || if is_announced { Body::Lost(NOT_SAVED) } else { Body::Bytes(Vec::new()) };
     let Some(content) = content else { return none() };
     let Some(text) = content.text else {
         return if content.file.is_some() { Body::Lost(BESIDE) } else { none() };
@@ -112,7 +125,7 @@ fn body(content: Option<Content>, size: Option<f64>) -> Body {
     }
     // An envelope as text: each character one byte, unless the writer decoded it as UTF-8 and so spoilt it.
     let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
-    bytes.map_or(Body::Lost(BYTES_LOST), Body::Bytes)
+    bytes.map_or(Body::LostEnvelope(BYTES_LOST), Body::Bytes)
 }
 
 #[cfg(test)]
@@ -141,7 +154,7 @@ mod tests {
         ] {
             match of_request(post_data) {
                 Body::Bytes(bytes) => assert_eq!(bytes.as_slice(), envelope),
-                Body::Lost(why) => panic!("{why}"),
+                Body::Lost(why) | Body::LostEnvelope(why) => panic!("{why}"),
             }
         }
         assert!(
@@ -160,8 +173,49 @@ mod tests {
             (json!({}), NOT_SAVED),
             (Value::Null, NOT_SAVED),
         ] {
-            assert!(matches!(of_request(post_data), Body::Lost(said) if said == why), "{why}");
+            assert!(
+                matches!(of_request(post_data), Body::Lost(said) | Body::LostEnvelope(said) if said == why),
+                "{why}"
+            );
         }
+    }
+
+    #[test]
+    fn a_body_of_unknown_size_that_is_not_there_is_lost_where_the_method_has_one() {
+        let of = |method: &str, more: Value| {
+            let mut request = json!({"method": method, "url": "https://x/a"});
+            request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            read_one(json!({"request": request})).request.unwrap().message.body
+        };
+        for method in ["POST", "PUT", "PATCH", "post"] {
+            for size in
+                [json!({}), json!({"bodySize": -1}), json!({"bodySize": null, "postData": {"params": []}})]
+            {
+                assert!(matches!(of(method, size), Body::Lost(NOT_SAVED)), "{method}");
+            }
+            for none in
+                [json!({"bodySize": 0}), json!({"headers": [{"name": "content-length", "value": "0"}]})]
+            {
+                assert!(matches!(of(method, none), Body::Bytes(bytes) if bytes.is_empty()), "{method}");
+            }
+            assert!(matches!(of(method, json!({"postData": {"text": ""}})), Body::Bytes(_)));
+        }
+        for method in ["GET", "HEAD", "OPTIONS", "DELETE"] {
+            assert!(matches!(of(method, json!({"bodySize": -1})), Body::Bytes(bytes) if bytes.is_empty()));
+        }
+    }
+
+    #[test]
+    fn null_is_as_good_as_nothing() {
+        assert!(read(br#"{"log":{"entries":null}}"#).unwrap().is_empty());
+        let request = json!({"method": "GET", "url": "https://x/a", "headers": null, "postData": null});
+        let response = json!({"status": 200, "statusText": null, "headers": [{"name": "a", "value": null}],
+                              "content": {"text": null, "encoding": null, "size": null}});
+        let exchange = read_one(json!({"request": request, "response": response}));
+        assert_eq!(exchange.request.unwrap().url, "https://x/a");
+        assert_eq!(exchange.response.unwrap().message.header("a"), Some(""));
+        let exchange = read_one(json!({"request": request, "response": {"status": 200, "headers": null}}));
+        assert_eq!(exchange.response.unwrap().status, 200);
     }
 
     #[test]

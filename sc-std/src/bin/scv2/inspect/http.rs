@@ -2,6 +2,10 @@
 
 use super::exchange::{Body, Exchange, Message, Request, Response};
 
+const CUT_SHORT: &str = "the body is cut short: its Content-Length announces more";
+const NO_BODY: &str =
+    "Content-Length announces a body, and the recording has none: curl -I and -D save only heads";
+
 /// The lines before a body.
 #[derive(Debug)]
 pub(super) struct Head {
@@ -12,7 +16,7 @@ pub(super) struct Head {
 /// Reads one message: an answer, or a request, with all that follows as its body.
 pub(super) fn read(bytes: &[u8]) -> Option<Exchange> {
     let (head, body) = last_head(bytes)?;
-    match response(head, body) {
+    match response(head, body, None) {
         Ok(response) => Some(Exchange { request: None, response: Some(response) }),
         Err(head) => Some(Exchange { request: Some(request(head, body)?), response: None }),
     }
@@ -63,15 +67,18 @@ fn text(line: &[u8]) -> Option<&str> {
     std::str::from_utf8(line).ok()
 }
 
-/// Reads a head as that of an answer, or gives it back.
-pub(super) fn response(head: Head, body: &[u8]) -> Result<Response, Head> {
+/// Reads a head as that of an answer, to a request of this method where that is known, or gives it back.
+pub(super) fn response(head: Head, body: &[u8], method: Option<&str>) -> Result<Response, Head> {
     let Some(line) = head.first.strip_prefix("HTTP/").and_then(|line| line.split_once(' ')) else {
         return Err(head);
     };
     let (status, reason) = line.1.trim().split_once(' ').unwrap_or((line.1.trim(), ""));
     let Ok(status) = status.parse() else { return Err(head) };
     let reason = reason.to_owned();
-    Ok(Response { status, reason, message: message(head.headers, body) })
+    // These have no body, whatever length they announce (RFC 9110, 6.4.1).
+    let has_none = method == Some("HEAD") || matches!(status, 100..200 | 204 | 304);
+    let body = if has_none { Body::Bytes(body.to_vec()) } else { whole(&head.headers, body) };
+    Ok(Response { status, reason, message: Message { headers: head.headers, body } })
 }
 
 /// Reads a head as that of a request.
@@ -80,16 +87,29 @@ pub(super) fn request(head: Head, body: &[u8]) -> Option<Request> {
     let (method, url) = (words.next()?, words.next()?);
     let is_method = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase());
     let (method, url) = (method.to_owned(), url.to_owned());
-    is_method.then(|| Request { method, url, message: message(head.headers, body) })
+    let body = whole(&head.headers, body);
+    is_method.then_some(Request { method, url, message: Message { headers: head.headers, body } })
 }
 
-fn message(headers: Vec<(String, String)>, body: &[u8]) -> Message {
-    let chunked = |(name, value): &(String, String)| {
-        name.eq_ignore_ascii_case("transfer-encoding") && value.to_ascii_lowercase().contains("chunked")
+/// The body, as long as the headers say.
+fn whole(headers: &[(String, String)], body: &[u8]) -> Body {
+    let value = |name: &str| {
+        let found = headers.iter().find(|(found, _)| found.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.to_ascii_lowercase())
     };
-    let joined = if headers.iter().any(chunked) { join_chunks(body) } else { None };
-    let body = joined.unwrap_or_else(|| body.to_vec());
-    Message { headers, body: Body::Bytes(body) }
+    if value("transfer-encoding").is_some_and(|value| value.contains("chunked")) {
+        return Body::Bytes(join_chunks(body).unwrap_or_else(|| body.to_vec()));
+    }
+    // Of a compressed body it is the length on the wire, and programs save what they unpacked.
+    let is_plain = value("content-encoding").is_none_or(|coding| coding == "identity");
+    let announced = value("content-length").filter(|_| is_plain).and_then(|len| len.parse().ok());
+    match announced.map(|len: usize| body.get(..len)) {
+        None => Body::Bytes(body.to_vec()),
+        Some(Some(whole)) => Body::Bytes(whole.to_vec()),
+        Some(None) if body.is_empty() => Body::Lost(NO_BODY),
+        Some(None) if body.starts_with(b"SC") => Body::LostEnvelope(CUT_SHORT),
+        Some(None) => Body::Lost(CUT_SHORT),
+    }
 }
 
 /// Takes the chunks out of a body that still has them; most programs have done that already.
@@ -147,6 +167,32 @@ mod tests {
             let response = read(format!("{head}{body}").as_bytes()).unwrap().response.unwrap();
             assert_eq!(response.message.bytes(), expected.as_bytes());
         }
+    }
+
+    #[test]
+    fn a_body_is_as_long_as_its_head_says_or_it_is_lost() {
+        let body = |head: &str, body: &str| {
+            read(format!("{head}\r\n\r\n{body}").as_bytes()).unwrap().response.unwrap().message.body
+        };
+        let short = "HTTP/1.1 200 OK\r\nContent-Length: 5";
+        assert!(matches!(body(short, "SC123"), Body::Bytes(bytes) if bytes == b"SC123"));
+        // `curl -i -w '\n'` and editors add to it.
+        assert!(matches!(body(short, "SC123\n"), Body::Bytes(bytes) if bytes == b"SC123"));
+        assert!(matches!(body(short, "SC12"), Body::LostEnvelope(CUT_SHORT)));
+        assert!(matches!(body(short, "{\"a\""), Body::Lost(CUT_SHORT)));
+        assert!(matches!(body(short, ""), Body::Lost(NO_BODY)));
+        for status in ["204 No Content", "304 Not Modified"] {
+            let head = format!("HTTP/1.1 {status}\r\nContent-Length: 5");
+            assert!(matches!(body(&head, ""), Body::Bytes(bytes) if bytes.is_empty()), "{status}");
+        }
+        // The length of something else: of the body in chunks, or compressed.
+        for more in ["Transfer-Encoding: chunked", "Content-Encoding: gzip"] {
+            assert!(
+                matches!(body(&format!("{short}\r\n{more}"), "SC1"), Body::Bytes(bytes) if bytes == b"SC1")
+            );
+        }
+        let request = read(b"POST / HTTP/1.1\r\ncontent-length: 9\r\n\r\nSC1").unwrap().request.unwrap();
+        assert!(matches!(request.message.body, Body::LostEnvelope(CUT_SHORT)));
     }
 
     #[test]

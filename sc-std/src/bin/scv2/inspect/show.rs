@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 use sc_core::envelope::MessageType;
 
 use super::content::{self, Content};
-use super::exchange::{Exchange, Message};
+use super::exchange::{Body, Exchange, Message, Response};
 use super::keys::{Clues, Keys, Opened, iv};
 use crate::hex_view::View;
 use crate::json_view;
@@ -67,6 +67,7 @@ pub(super) fn concerns_the_channel(exchange: &Exchange) -> bool {
             |(message, direction)| {
                 let of_channel = |(name, _): &(String, String)| is_of_the_channel(&name.to_ascii_lowercase());
                 message.headers.iter().any(of_channel)
+                    || matches!(message.body, Body::LostEnvelope(_))
                     || matches!(
                         Content::of(message, direction),
                         Content::Envelope { .. } | Content::Malformed(_)
@@ -151,9 +152,12 @@ fn not_of_the_channel(out: &mut impl Write, number: usize, exchange: &Exchange) 
         write!(out, "{} {}, ", printable(&request.method), printable(&request.url))?;
     }
     match &exchange.response {
+        // Whose it was nobody can tell.
+        Some(Response { status, message: Message { body: Body::Lost(why), .. }, .. }) => {
+            write!(out, "{status}, {why}")?;
+        }
         Some(response) => {
-            let kind = response.message.header("content-type").unwrap_or("an unknown type");
-            let len = response.message.bytes().len();
+            let (kind, len) = (response.message.kind(), response.message.bytes().len());
             write!(out, "{}, not of the channel: {len} bytes of {}", response.status, printable(kind))?;
         }
         None => write!(out, "no answer, not of the channel")?,
@@ -242,7 +246,6 @@ fn indented(out: &mut impl Write, block: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::exchange::Body;
     use super::*;
 
     #[test]
@@ -271,11 +274,17 @@ mod tests {
     fn an_exchange_of_something_else_is_one_line() {
         let body = Body::Bytes(b"body { }".to_vec());
         let message = Message { headers: vec![("content-type".to_owned(), "text/css".to_owned())], body };
-        let response = super::super::exchange::Response { status: 200, reason: String::new(), message };
+        let response = Response { status: 200, reason: String::new(), message };
         let other = Exchange { request: None, response: Some(response) };
         let (mut out, mut tally) = (Vec::new(), Tally::default());
         exchange(&mut out, 1, &other, None, &mut tally).unwrap();
         assert_eq!(out, b"[1] 200, not of the channel: 8 bytes of text/css\n\n");
         assert_eq!(tally, Tally::default());
+
+        let message = Message { headers: Vec::new(), body: Body::Lost("no body") };
+        let lost = Response { status: 200, reason: String::new(), message };
+        let (lost, mut out) = (Exchange { request: None, response: Some(lost) }, Vec::new());
+        exchange(&mut out, 1, &lost, None, &mut tally).unwrap();
+        assert_eq!(out, b"[1] 200, no body\n\n", "and not that it has 0 bytes");
     }
 }
