@@ -11,7 +11,7 @@ use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use bytes::Bytes;
 use cli_support::{Ran, bytes, scv2, text, vectors};
 use client_support::{FORGOT, Fake, Pay, forgot};
-use recording::{Bodies, Exchange, Recorder, curl_i, har, trace};
+use recording::{Bodies, Exchange, Recorder, curl_i, dumps, har, hex, lines, trace};
 use sc_core::client::ProfileChoice;
 use sc_std::client::SetUpWay;
 use serde_json::Value;
@@ -34,39 +34,13 @@ fn file(content: &[u8]) -> tempfile::NamedTempFile {
     file
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn lines(text: &str, width: usize) -> String {
-    text.as_bytes().chunks(width).map(|line| format!("{}\r\n", std::str::from_utf8(line).unwrap())).collect()
-}
-
-/// What `xxd` writes, and what `hexdump -C` writes.
-fn dumps(bytes: &[u8]) -> [String; 2] {
-    let [mut xxd, mut hexdump] = [String::new(), String::new()];
-    for (at, line) in bytes.chunks(16).enumerate() {
-        let groups: String = line.chunks(2).map(|pair| format!("{} ", hex(pair))).collect();
-        let shown: String = line
-            .iter()
-            .map(|byte| if byte.is_ascii_graphic() || *byte == b' ' { char::from(*byte) } else { '.' })
-            .collect();
-        xxd += &format!("{:08x}: {groups:<40} {shown}\n", at * 16);
-        let half = |line: &[u8]| line.iter().map(|byte| format!("{byte:02x} ")).collect::<String>();
-        let (left, right) = line.split_at(line.len().min(8));
-        hexdump += &format!("{:08x}  {:<24} {:<24} |{shown}|\n", at * 16, half(left), half(right));
-    }
-    hexdump += &format!("{:08x}\n", bytes.len());
-    [xxd, hexdump]
-}
-
 #[test]
 fn every_form_of_one_envelope_gives_the_same_fields() {
     for name in ["type1-bound-2048-28", "type2-plain-28", "type129-plain-0", "type2-plain-4096"] {
         let envelope = bytes(&positive(name), "envelope");
         let digits = hex(&envelope);
         let colons: Vec<_> = envelope.iter().map(|byte| format!("{byte:02X}")).collect();
-        let [xxd, hexdump] = dumps(&envelope);
+        let [xxd, hexdump, od] = dumps(&envelope);
         let base64 = Base64::encode_string(&envelope);
         let base64url = Base64UrlUnpadded::encode_string(&envelope);
         let url = if base64url.contains(['-', '_']) { "base64url" } else { "Base64" };
@@ -78,6 +52,7 @@ fn every_form_of_one_envelope_gives_the_same_fields() {
             (colons.join(":"), "hex"),
             (xxd, "hex dump"),
             (hexdump, "hex dump"),
+            (od, "hex dump"),
             (base64.clone(), "Base64"),
             (lines(&base64, 76), "Base64"),
             (base64.trim_end_matches('=').to_owned(), "Base64"),
@@ -341,6 +316,13 @@ fn one_answer_opens_with_the_iv_of_its_request() {
         assert!(ran.code == 1 && !ran.text().contains(EMAIL), "{}", ran.text());
         assert!((ran.err.clone() + ran.text()).contains("--request-iv"), "{}", ran.err);
     }
+    let answer = curl_i(response);
+    let ran = scv2(&["inspect", "--json", "--key-log", log], &answer[..answer.len() - 1]);
+    assert_eq!(
+        (ran.code, &ran.json()[0]["response"]["body"]["kind"]),
+        (1, &Value::from("lost")),
+        "cut short"
+    );
     let ran = scv2(&["inspect", "--key-log", log], request.body());
     assert!(ran.code == 0 && ran.text().contains(EMAIL), "the registered name is known: {}", ran.err);
     let ran = scv2(&["inspect", "--key-log", log, "--name", "other"], request.body());
@@ -356,6 +338,28 @@ fn a_har_file_that_has_lost_bytes_says_so() {
     let log = file(key_log.as_bytes());
     let ran = scv2(&["inspect", "--key-log", log.path().to_str().unwrap()], &lossy);
     assert_eq!(ran.code, 1, "what is lost cannot open");
+}
+
+#[test]
+fn exchanges_that_do_not_concern_the_channel_are_neither_counted_nor_told() {
+    let text = "{\"password\":\"hunter2\"}";
+    let har = serde_json::json!({ "log": { "entries": [
+        { "request": { "method": "POST", "url": "https://x/login", "postData": { "text": text } },
+          "response": { "status": 200, "headers": [{ "name": "Content-Type", "value": "text/\u{202e}json" }],
+                        "content": { "text": text } } },
+        { "request": { "method": "GET", "url": "https://x/logo.png" },
+          "response": { "status": 200, "content": { "size": 100 } } },
+    ] } });
+    let log = file(key_log_line(&positive("type2-plain-28")).as_bytes());
+    for json in [&[][..], &["--json"]] {
+        let arguments = [&["inspect", "--key-log", log.path().to_str().unwrap()][..], json].concat();
+        let ran = scv2(&arguments, har.to_string().as_bytes());
+        assert_eq!(ran.code, 0, "{} {}", ran.err, ran.text());
+        assert!(!ran.text().contains("hunter2") && !ran.text().contains('\u{202e}'), "{}", ran.text());
+    }
+    let json = scv2(&["inspect", "--json"], har.to_string().as_bytes()).json();
+    let body = serde_json::json!({ "kind": "other", "length": text.len(), "type": "text/\u{202e}json" });
+    assert_eq!(json[0]["response"]["body"], body);
 }
 
 #[test]

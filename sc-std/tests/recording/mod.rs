@@ -101,7 +101,7 @@ pub(crate) fn har(exchanges: &[Exchange], bodies: Bodies) -> Vec<u8> {
 fn answer_head(response: &Response<Bytes>) -> Vec<String> {
     let mut lines = vec![format!("HTTP/1.1 {}\r\n", response.status())];
     lines.extend(pairs(response.headers()).iter().map(|(name, value)| format!("{name}: {value}\r\n")));
-    lines.push("\r\n".to_owned());
+    lines.push(format!("content-length: {}\r\n\r\n", response.body().len()));
     lines
 }
 
@@ -141,4 +141,34 @@ pub(crate) fn trace(exchanges: &[Exchange]) -> Vec<u8> {
         }
     }
     text.into_bytes()
+}
+
+/// Digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Lines of a width.
+pub(crate) fn lines(text: &str, width: usize) -> String {
+    text.as_bytes().chunks(width).map(|line| format!("{}\r\n", std::str::from_utf8(line).unwrap())).collect()
+}
+
+/// What `xxd`, `hexdump -C` and `od -A x -t x1` write.
+pub(crate) fn dumps(bytes: &[u8]) -> [String; 3] {
+    let [mut xxd, mut hexdump, mut od] = [const { String::new() }; 3];
+    for (at, line) in bytes.chunks(16).enumerate() {
+        let groups: String = line.chunks(2).map(|pair| format!("{} ", hex(pair))).collect();
+        let shown: String = line
+            .iter()
+            .map(|byte| if byte.is_ascii_graphic() || *byte == b' ' { char::from(*byte) } else { '.' })
+            .collect();
+        xxd += &format!("{:08x}: {groups:<40} {shown}\n", at * 16);
+        let half = |line: &[u8]| line.iter().map(|byte| format!("{byte:02x} ")).collect::<String>();
+        let (left, right) = line.split_at(line.len().min(8));
+        hexdump += &format!("{:08x}  {:<24} {:<24} |{shown}|\n", at * 16, half(left), half(right));
+        od += &format!("{:06x} {}\n", at * 16, half(line).trim_end());
+    }
+    hexdump += &format!("{:08x}\n", bytes.len());
+    od += &format!("{:06x}\n", bytes.len());
+    [xxd, hexdump, od]
 }

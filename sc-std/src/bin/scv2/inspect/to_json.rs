@@ -9,27 +9,33 @@ use super::keys::{Clues, Keys, Opened};
 use super::show::{Tally, clues, concerns_the_channel, is_shown, shown_value};
 use crate::hex_view::View;
 
-/// One exchange.
+/// One exchange. Of one that does not concern the channel the bodies are neither counted nor told: they may hold secrets.
 pub(super) fn exchange(exchange: &Exchange, keys: Option<&Keys>, tally: &mut Tally) -> Value {
     let [request_clues, response_clues] = clues(exchange);
+    let of_the_channel = concerns_the_channel(exchange);
+    let mut body = |message: &Message, direction: MessageType, clues| {
+        if of_the_channel {
+            body(message, direction, keys.map(|keys| (keys, clues)), tally)
+        } else {
+            outline(message, direction)
+        }
+    };
     let request = exchange.request.as_ref().map(|request| {
-        let keys = keys.map(|keys| (keys, request_clues));
         json!({
             "method": request.method,
             "url": request.url,
             "headers": headers(&request.message),
-            "body": body(&request.message, MessageType::SessionData, keys, tally),
+            "body": body(&request.message, MessageType::SessionData, request_clues),
         })
     });
     let response = exchange.response.as_ref().map(|response| {
-        let keys = keys.map(|keys| (keys, response_clues));
         json!({
             "status": response.status,
             "headers": headers(&response.message),
-            "body": body(&response.message, MessageType::ResponseData, keys, tally),
+            "body": body(&response.message, MessageType::ResponseData, response_clues),
         })
     });
-    json!({ "ofTheChannel": concerns_the_channel(exchange), "request": request, "response": response })
+    json!({ "ofTheChannel": of_the_channel, "request": request, "response": response })
 }
 
 /// Headers in the order of the recording: a name may come twice.
@@ -62,6 +68,15 @@ fn body(
             }
             json!({ "kind": if is_text { "textEnvelope" } else { "envelope" }, "envelope": envelope })
         }
+    }
+}
+
+/// Of a body no more than its length and type.
+fn outline(message: &Message, direction: MessageType) -> Value {
+    match Content::of(message, direction) {
+        Content::Empty => Value::Null,
+        Content::Lost(why) => json!({ "kind": "lost", "why": why }),
+        _ => json!({ "kind": "other", "length": message.bytes().len(), "type": message.kind() }),
     }
 }
 
