@@ -88,7 +88,7 @@ pub(super) fn request(head: Head, body: &[u8]) -> Option<Request> {
     let is_method = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase());
     let (method, url) = (method.to_owned(), url.to_owned());
     let body = whole(&head.headers, body);
-    is_method.then(|| Request { method, url, message: Message { headers: head.headers, body } })
+    is_method.then_some(Request { method, url, message: Message { headers: head.headers, body } })
 }
 
 /// The body, as long as the headers say.
