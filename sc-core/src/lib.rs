@@ -19,6 +19,12 @@
 #![doc = include_str!("../examples/in_memory.rs")]
 //! ```
 //!
+//! # Guided tour
+//!
+//! - [`guide::protocol`]: the protocol as one document, for readers and for implementers in other languages.
+//! - [`guide::vectors`]: the test vectors, and how to replay whole conversations.
+//! - `sc_std::guide`: running a server, migrating, choosing, security, comparison with TLS, JWE, HPKE and Noise.
+//!
 //! # What it is not
 //!
 //! It replaces neither TLS, nor the login token, nor permission checks. It does not authenticate the client, and
@@ -36,6 +42,7 @@
 //! | [`client`], [`session`], [`retry`] | the client machine: key, session, what to do after a refusal |
 //! | [`server`], [`replay`] | the server machine: receive, open, settle, answer; IV sets and the ledger |
 //! | [`recorded`], `key_log` | for debugging: opening what was recorded; keys for a key log |
+//! | [`guide`] | documents to read: the protocol, the vectors |
 //!
 //! # Features
 //!
@@ -70,6 +77,7 @@ pub mod error;
 pub mod exchange;
 #[cfg(doctest)]
 mod guarantees;
+pub mod guide;
 pub mod id;
 #[cfg(feature = "danger-key-log")]
 pub mod key_log;

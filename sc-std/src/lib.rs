@@ -29,6 +29,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Guided tour
+//!
+//! | read | to |
+//! |---|---|
+//! | [`guide::choosing`] | know which profile, key, store and client are yours |
+//! | [`guide::migrating`] | bring a service over from plain JSON or JWE |
+//! | [`guide::operating`] | run it: keys, Redis, limits, metrics, capacity, incidents |
+//! | [`guide::security`] | know what the channel does not give, and what you must do |
+//! | [`guide::comparison`] | see it beside TLS, mTLS, JWE, HPKE, OHTTP and Noise |
+//! | [`sc_core::guide::protocol`] | speak it from another language |
+//!
 //! # Architecture
 //!
 //! | module | holds |
@@ -71,6 +82,7 @@ pub mod admission;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod clock;
+pub mod guide;
 #[cfg(any(feature = "cli", feature = "danger-key-log"))]
 pub mod key_log;
 mod keyed_hash;
