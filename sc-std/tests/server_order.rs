@@ -177,6 +177,7 @@ async fn checks_of_a_set_up_keep_their_order() {
     let good = Draft::new(SESSION, world.peer().set_up());
     let mut violations = of_the_head();
     violations.extend([
+        violation("version", Code::UnsupportedVersion, "", |draft| draft.set("x-sc-version", "3")),
         violation("form", Code::ValidationFailed, "", |draft| draft.body.insert(0, b'x')),
         violation("property", Code::ValidationFailed, "encreqkey", |draft| {
             draft.body = altered(&draft.body, |json| json["encReqKey"] = json!("not Base64!"));

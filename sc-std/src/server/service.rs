@@ -318,15 +318,15 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
                 Endpoint::PublicKey => self.public_key(),
                 Endpoint::Close => self.close(&parts.headers).await,
                 Endpoint::Session => {
-                    let version = single(&parts.headers, &VERSION)?;
-                    if version.is_some_and(|version| version != "2") {
-                        return Err(Refusal::VersionHeader.into());
-                    }
                     let client = self.inner.headers.check(&parts.headers)?;
                     let address = self.inner.headers.client_address(&parts);
                     let inner = &self.inner;
                     let (timeout, large) = (inner.body_timeout, &inner.large_bodies);
                     let (sent, _) = body::read(&parts.headers, sent, MAX_SET_UP_BODY, timeout, large).await?;
+                    let version = single(&parts.headers, &VERSION)?;
+                    if version.is_some_and(|version| version != "2") {
+                        return Err(Refusal::VersionHeader.into());
+                    }
                     self.set_up(&sent, client, address).await
                 }
             }
