@@ -71,6 +71,8 @@ pub mod admission;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod clock;
+#[cfg(all(fuzzing, feature = "rustcrypto", feature = "server"))]
+pub mod fuzzing;
 #[cfg(any(feature = "cli", feature = "danger-key-log"))]
 pub mod key_log;
 mod keyed_hash;
