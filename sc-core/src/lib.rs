@@ -63,7 +63,7 @@
 
 #[cfg(feature = "rustcrypto")]
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 extern crate std;
 
 pub mod associated;
@@ -75,6 +75,8 @@ pub mod document;
 pub mod envelope;
 pub mod error;
 pub mod exchange;
+#[cfg(all(fuzzing, feature = "rustcrypto"))]
+pub mod fuzzing;
 #[cfg(doctest)]
 mod guarantees;
 pub mod guide;

@@ -82,6 +82,8 @@ pub mod admission;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod clock;
+#[cfg(all(fuzzing, feature = "rustcrypto", feature = "server"))]
+pub mod fuzzing;
 pub mod guide;
 #[cfg(any(feature = "cli", feature = "danger-key-log"))]
 pub mod key_log;
