@@ -1,1 +1,3 @@
-//! Benchmarks of SCv2's hot paths; see the folder `benches`. Run them with `cargo bench --package sc-benches`.
+//! What the benchmarks of the folder `benches`, the examples that measure and the report share: see `README.md` there.
+
+pub mod figures;
