@@ -79,6 +79,8 @@
 
 #[cfg(feature = "server")]
 pub mod admission;
+#[cfg(feature = "server")]
+mod buffer;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod clock;

@@ -62,7 +62,7 @@ impl<'b> SessionMessage<'b> {
         let (iv, claim) = claim_of(payload).ok_or(Refusal::NotOpened)?;
         let plaintext = opener.open_payload(&binding, payload).map_err(|_| Refusal::NotOpened)?;
         let plaintext = Withheld::new(plaintext);
-        let responder = Responder::new(record, id, iv, name)?;
+        let responder = Responder::new(record, id, iv, name);
         Ok(UnclaimedMessage { plaintext, claim, responder })
     }
 }

@@ -1,5 +1,7 @@
 //! What a request becomes once it has opened: its plaintext, and the right to seal one answer.
 
+use core::marker::PhantomData;
+
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
@@ -10,7 +12,8 @@ use crate::error::Error;
 use crate::id::{Iv, MessageName, SessionId};
 use crate::limits::OVERHEAD;
 use crate::provider::Aead;
-use crate::server::{Refusal, SessionRecord};
+use crate::secret::ResponseKey;
+use crate::server::SessionRecord;
 
 /// Plaintext that nobody may read yet; wiped unless it is released.
 pub(crate) struct Withheld<'b>(Option<&'b mut [u8]>);
@@ -57,24 +60,29 @@ impl<A> core::fmt::Debug for Opened<'_, '_, A> {
 
 /// The right to seal one answer, error or not. Not Clone: one request, one answer.
 #[must_use = "once a request has opened, its answer is sealed, error or not"]
+///
+/// Small: the key is expanded when the answer is sealed, so a responder costs little to move, and nothing if the message is
+/// refused after all.
 pub struct Responder<'n, A> {
-    sealer: Sealer<A>,
+    key: ResponseKey,
     profile: Profile,
     context: Context,
     session: SessionId,
     request: Iv,
     name: MessageName<'n>,
+    aead: PhantomData<fn() -> A>,
 }
 
 impl<'n, A: Aead> Responder<'n, A> {
-    pub(crate) fn new(
+    pub(crate) const fn new(
         record: &SessionRecord,
         session: SessionId,
         request: Iv,
         name: MessageName<'n>,
-    ) -> Result<Self, Refusal> {
-        let sealer = Sealer::for_responses(record.keys.response()).map_err(|_| Refusal::Provider)?;
-        Ok(Self { sealer, profile: record.profile, context: record.context, session, request, name })
+    ) -> Self {
+        let key = ResponseKey::from_bytes(*record.keys.response().bytes());
+        let (profile, context) = (record.profile, record.context);
+        Self { key, profile, context, session, request, name, aead: PhantomData }
     }
 
     /// The session that the answer belongs to.
@@ -116,12 +124,12 @@ impl<'n, A: Aead> Responder<'n, A> {
         plaintext: Option<&[u8]>,
         frame: &mut [u8],
     ) -> Result<(), Error> {
-        let Self { sealer, profile, context, session, request, name } = &self;
+        let Self { key, profile, context, session, request, name, .. } = &self;
         let binding = match profile {
             Profile::Plain => Binding::Plain,
             Profile::Bound => Binding::Response { context, session, request: *request, name: *name },
         };
-        sealer.seal_frame(rng, &binding, plaintext, frame).map(drop)
+        Sealer::<A>::for_responses(key)?.seal_frame(rng, &binding, plaintext, frame).map(drop)
     }
 }
 

@@ -75,7 +75,7 @@ impl SessionRecord {
         }
         let fitted = fitted.and_then(|()| {
             let key_id = self.key_id.as_str().as_bytes();
-            out.0.extend_from_slice(key_id).map_err(Into::into)
+            out.0.extend_from_slice(key_id)
         });
         debug_assert!(fitted.is_ok(), "MAX_LEN is too small");
         out

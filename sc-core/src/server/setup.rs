@@ -265,7 +265,7 @@ impl<'b, 'n, A: Aead> UnclaimedFirst<'b, 'n, A> {
         let Self { keys, plaintext, iv, claim, name, .. } = self;
         let mut session = keys.settle(verdict, grant)?;
         session.first_claim = Some(claim);
-        let responder = Responder::new(&session.record, session.id, iv, name)?;
+        let responder = Responder::new(&session.record, session.id, iv, name);
         Ok((session, Opened { plaintext: plaintext.release(), responder }))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body::Body;
@@ -10,8 +10,8 @@ use http_body_util::BodyExt;
 use sc_core::code::Code;
 use sc_core::limits::{HEAD_ROOM, TAIL_ROOM};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use zeroize::Zeroizing;
 
+use crate::buffer::Buffer;
 use crate::server::reject::Reject;
 
 /// Bodies up to this many bytes are held without asking, and this much is reserved on the word of a length alone.
@@ -31,13 +31,13 @@ pub(crate) async fn read<'s, B: Body>(
     max: usize,
     timeout: Duration,
     large_bodies: &'s Semaphore,
-) -> Result<(Zeroizing<Vec<u8>>, Option<SemaphorePermit<'s>>), Reject> {
+) -> Result<(Buffer, Option<SemaphorePermit<'s>>), Reject> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let announced = announced.map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX));
     if announced > max {
         return Err(Reject::new(Code::TooLarge));
     }
-    let mut out = Zeroizing::new(Vec::with_capacity(announced.min(SMALL_BODY)));
+    let mut out = Buffer::with_capacity(announced.min(SMALL_BODY));
     let mut large = None;
     let append = append(&mut out, body, max, |length| {
         if length > SMALL_BODY && large.is_none() {
@@ -53,21 +53,19 @@ pub(crate) async fn read<'s, B: Body>(
 ///
 /// # Errors
 /// INTERNAL_ERROR if the answer is longer or breaks off: that is the handler's doing.
-pub(crate) async fn read_frame<B: Body>(body: B, max: usize) -> Result<Zeroizing<Vec<u8>>, Reject> {
+pub(crate) async fn read_frame<B: Body>(body: B, max: usize) -> Result<Buffer, Reject> {
     let expected = usize::try_from(body.size_hint().lower()).unwrap_or(0).min(SMALL_BODY);
-    let mut frame = Zeroizing::new(Vec::with_capacity(HEAD_ROOM + expected + TAIL_ROOM));
-    frame.resize(HEAD_ROOM, 0);
+    let mut frame = Buffer::with_capacity(HEAD_ROOM + expected + TAIL_ROOM);
+    frame.append_zeroes(HEAD_ROOM);
     let max = max.saturating_add(HEAD_ROOM);
     append(&mut frame, body, max, |_| Ok(())).await.map_err(|_| Reject::new(Code::InternalError))?;
-    reserve(&mut frame, TAIL_ROOM, usize::MAX);
-    let len = frame.len().saturating_add(TAIL_ROOM);
-    frame.resize(len, 0);
+    frame.append_zeroes(TAIL_ROOM);
     Ok(frame)
 }
 
 /// Appends a body; `admit` hears the length there will be before it is buffered.
 async fn append<B: Body>(
-    out: &mut Zeroizing<Vec<u8>>,
+    out: &mut Buffer,
     body: B,
     max: usize,
     mut admit: impl FnMut(usize) -> Result<(), Reject>,
@@ -80,38 +78,13 @@ async fn append<B: Body>(
             return Err(Reject::new(Code::TooLarge));
         }
         admit(out.len().saturating_add(data.remaining()))?;
-        reserve(out, data.remaining(), max);
+        out.reserve(data.remaining(), max);
         while data.has_remaining() {
             let chunk = data.chunk();
             let len = chunk.len();
-            out.extend_from_slice(chunk);
+            out.append(chunk, max);
             data.advance(len);
         }
     }
     Ok(())
-}
-
-/// Makes room, and wipes the buffer that is outgrown.
-fn reserve(out: &mut Zeroizing<Vec<u8>>, more: usize, max: usize) {
-    let needed = out.len().saturating_add(more);
-    if needed > out.capacity() {
-        let room = out.capacity().saturating_mul(2).min(max).max(needed);
-        let mut larger = Zeroizing::new(Vec::with_capacity(room));
-        larger.extend_from_slice(out);
-        *out = larger;
-    }
-}
-
-/// Memory that is wiped when the last clone of the bytes is dropped.
-struct Wiped(Zeroizing<Vec<u8>>);
-
-impl AsRef<[u8]> for Wiped {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-/// The buffer as bytes, without a copy; wiped when the last clone is dropped.
-pub(crate) fn into_bytes(buffer: Zeroizing<Vec<u8>>) -> Bytes {
-    Bytes::from_owner(Wiped(buffer))
 }

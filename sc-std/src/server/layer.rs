@@ -38,6 +38,9 @@ pub struct ScLayer<S: Store, A = DefaultAead> {
 pub(crate) struct LayerRules {
     pub(crate) endpoints: bool,
     pub(crate) name: Option<Arc<str>>,
+    /// The channel caps bodies itself, so axum's default of 2 MB is lifted; a limit of the route's own stays.
+    #[cfg(feature = "axum")]
+    pub(crate) lifts_body_limit: bool,
     protects: Option<Arc<Protects>>,
 }
 
@@ -52,7 +55,13 @@ impl LayerRules {
 
 impl<S: Store, A> ScLayer<S, A> {
     pub(crate) fn new(server: ScServer<S, A>) -> Self {
-        let rules = LayerRules { endpoints: true, name: None, protects: None };
+        let rules = LayerRules {
+            endpoints: true,
+            name: None,
+            #[cfg(feature = "axum")]
+            lifts_body_limit: false,
+            protects: None,
+        };
         Self { server, rules: Arc::new(rules) }
     }
 
@@ -68,6 +77,13 @@ impl<S: Store, A> ScLayer<S, A> {
     #[must_use]
     pub fn with_message_name(mut self, name: &str) -> Self {
         Arc::make_mut(&mut self.rules).name = Some(Arc::from(name));
+        self
+    }
+
+    /// Directly around the handlers of one route of axum.
+    #[cfg(feature = "axum")]
+    pub(crate) fn of_axum_route(mut self) -> Self {
+        Arc::make_mut(&mut self.rules).lifts_body_limit = true;
         self
     }
 

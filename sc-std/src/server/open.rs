@@ -14,15 +14,15 @@ use sc_core::server::{
     Grant, InlineSetup, NewSession, Received, Refusal, RequestHead, Responder, SessionMessage, SetupWay,
 };
 use sc_core::text::{self, TextEnvelope};
-use zeroize::Zeroizing;
 
+use crate::buffer::Buffer;
 use crate::keys::ring::{PublicKeyInfo, RingKey};
 use crate::names::{SESSION_ID, VERSION};
 use crate::rng::SystemSeeded;
+use crate::server::ScServer;
 use crate::server::headers::{single, text as header_text};
 use crate::server::meter::StoreCall;
 use crate::server::reject::Reject;
-use crate::server::{ScServer, body};
 use crate::store::{Store, StoreError};
 
 /// A request that has opened.
@@ -46,7 +46,7 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
     pub(crate) async fn open<'n>(
         &self,
         headers: &HeaderMap,
-        mut body: Zeroizing<Vec<u8>>,
+        mut body: Buffer,
         client: ClientHash,
         address: IpAddr,
         name: MessageName<'n>,
@@ -65,12 +65,14 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
                 (len, responder, None)
             }
             Received::Setup(setup) => {
-                let (len, responder, created) = self.open_first(setup, client, address, name).await?;
+                // Boxed, since it is rare and large: an ordinary message would carry room for it.
+                let first = Box::pin(self.open_first(setup, client, address, name));
+                let (len, responder, created) = first.await?;
                 (len, responder, Some(created))
             }
         };
         let end = length.saturating_sub(TAIL_ROOM);
-        let plaintext = body::into_bytes(body).slice(end.saturating_sub(plaintext_len)..end);
+        let plaintext = body.into_bytes().slice(end.saturating_sub(plaintext_len)..end);
         Ok(OpenedRequest { plaintext, responder, created, as_text })
     }
 
@@ -92,7 +94,7 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
             Err(refusal) => {
                 if refusal.ends_session() {
                     tracing::warn!(session = ?id, cause = %refusal, "session ended");
-                    match self.end(&id).await {
+                    match Box::pin(self.end(&id)).await {
                         Ok(()) => self.inner.meter.closed_at_limit.one(),
                         Err(error) => {
                             tracing::error!(session = ?id, %error, "the session could not be ended");
@@ -188,9 +190,9 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
 }
 
 /// The binary form of a text envelope (PROTOCOL 7).
-fn from_text(text: &[u8]) -> Result<Zeroizing<Vec<u8>>, Reject> {
+fn from_text(text: &[u8]) -> Result<Buffer, Reject> {
     let malformed = |_| Refusal::Malformed(sc_core::error::Malformed::Text);
-    let mut binary = Zeroizing::new(vec![0; text::max_decoded_len(text.len())]);
+    let mut binary = Buffer::zeroed(text::max_decoded_len(text.len()));
     let mut json = serde_json::Deserializer::from_slice(text);
     let envelope = TextEnvelope::new(MessageType::SessionData, &mut binary);
     let len = envelope.read(&mut json).map_err(malformed)?.len();

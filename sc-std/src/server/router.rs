@@ -5,8 +5,7 @@
 //! the channel is looked at (PROTOCOL 5, 10.13).
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::HeaderMap;
+use axum::extract::{Request, State};
 use axum::http::header::CACHE_CONTROL;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -94,7 +93,7 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScRouter<S, A> {
                 };
                 answer.instrument(span)
             };
-            router = router.route(path, any(handler));
+            router = router.route(path, finished(any(handler)));
             listed.push((path.to_owned(), RouteKind::Channel));
         }
         Self { server, router, listed }
@@ -104,11 +103,9 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScRouter<S, A> {
     /// profile authenticates.
     #[must_use]
     pub fn sealed(mut self, path: &str, name: &str, methods: MethodRouter) -> Self {
-        let layer = self.server.layer().without_endpoints().with_message_name(name);
+        let layer = self.server.layer().without_endpoints().with_message_name(name).of_axum_route();
         // Around everything, `any` handlers and a fallback of the caller's own among it: nothing of the route is
         // reached in the clear. The default fallback is replaced by `into_router`, so 405 still comes first.
-        // The channel caps bodies itself, so axum's default of 2 MB is lifted; a limit of the caller's own stays.
-        let methods: MethodRouter = methods.layer(DefaultBodyLimit::disable());
         self.router = self.router.route(path, methods.layer(layer));
         self.listed.push((path.to_owned(), RouteKind::Sealed));
         self
@@ -126,7 +123,7 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScRouter<S, A> {
     /// Adds a route in the clear, on purpose.
     #[must_use]
     pub fn plain(mut self, path: &str, methods: MethodRouter) -> Self {
-        self.router = self.router.route(path, methods);
+        self.router = self.router.route(path, finished(methods));
         self.listed.push((path.to_owned(), RouteKind::Plain));
         self
     }
@@ -134,7 +131,7 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScRouter<S, A> {
     /// Adds a route that is no part of the service that the channel is about, such as a health check.
     #[must_use]
     pub fn exempt(mut self, path: &str, methods: MethodRouter) -> Self {
-        self.router = self.router.route(path, methods);
+        self.router = self.router.route(path, finished(methods));
         self.listed.push((path.to_owned(), RouteKind::Exempt));
         self
     }
@@ -148,26 +145,34 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScRouter<S, A> {
     /// The routes as one axum router.
     pub fn into_router(self) -> Router {
         let Self { server, router, .. } = self;
-        let (missing, method) = (server.clone(), server.clone());
+        let (missing, method) = (server.clone(), server);
         router
-            .fallback(move |headers: HeaderMap| async move { refuse(&missing, &headers, Code::NotFound) })
-            .method_not_allowed_fallback(move |headers: HeaderMap| async move {
-                refuse(&method, &headers, Code::MethodNotAllowed)
+            .fallback(move |request: Request| async move { refuse(&missing, request, Code::NotFound) })
+            .method_not_allowed_fallback(move |request: Request| async move {
+                refuse(&method, request, Code::MethodNotAllowed)
             })
-            .layer(from_fn_with_state((), finish))
     }
 }
 
+/// What is refused before any route: 404 and 405.
 fn refuse<S: Store, A: Aead + Send + Sync + 'static>(
     server: &ScServer<S, A>,
-    headers: &HeaderMap,
+    request: Request,
     code: Code,
 ) -> Response {
-    server.refuse::<axum::body::Body>(&Reject::new(code), Language::of_headers(headers))
+    let headers = request.headers();
+    let mut response = server.refuse::<axum::body::Body>(&Reject::new(code), Language::of_headers(headers));
+    response.headers_mut().insert(REQUEST_ID, request_id(headers));
+    response
+}
+
+/// Puts what holds for every answer around routes in the clear. A sealed route has it from its layer.
+fn finished(methods: MethodRouter) -> MethodRouter {
+    methods.layer(from_fn_with_state((), finish))
 }
 
 /// What holds for every answer: `X-Request-Id` is echoed (PROTOCOL 10.16), and handlers see the same one; a [`Reject`]
-/// of a plain route is in the request's language.
+/// of a plain route is in the request's language; nothing but what says so itself is kept on the way (PROTOCOL 10.9).
 async fn finish(State(()): State<()>, mut request: Request, next: Next) -> Response {
     let language = Language::of_headers(request.headers());
     let id = request_id(request.headers());
@@ -175,7 +180,6 @@ async fn finish(State(()): State<()>, mut request: Request, next: Next) -> Respo
     let response = next.run(request).await;
     let mut response = finish_plain(response, language, || SystemClock::new().now()).await;
     response.headers_mut().insert(REQUEST_ID, id);
-    // Nothing but what says so itself is kept on the way (PROTOCOL 10.9).
     response.headers_mut().entry(CACHE_CONTROL).or_insert(NO_STORE);
     response
 }

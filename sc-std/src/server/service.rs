@@ -10,10 +10,10 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::header::{
     ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    ETAG, HeaderValue, LAST_MODIFIED, TRANSFER_ENCODING,
+    ETAG, HeaderName, HeaderValue, LAST_MODIFIED, TRANSFER_ENCODING,
 };
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 use sc_core::code::Code;
 use sc_core::id::{MessageName, SessionId};
@@ -22,8 +22,8 @@ use sc_core::server::Refusal;
 use sc_core::text;
 use tower_service::Service;
 use tracing::{Instrument, Span};
-use zeroize::Zeroizing;
 
+use crate::buffer::Buffer;
 use crate::language::Language;
 use crate::names::{EXPIRES_AT, IDLE_TIMEOUT, REQUEST_ID, SESSION_ID, VERSION};
 use crate::rng::SystemSeeded;
@@ -36,6 +36,20 @@ use crate::server::reject::{JSON, NO_STORE, Reject};
 use crate::server::span::Outcome;
 use crate::server::{Channel, ScServer, body, span};
 use crate::store::Store;
+
+/// What tells about the plaintext of an answer, or holds for it only.
+const OF_THE_PLAINTEXT: [HeaderName; 10] = [
+    CONTENT_LENGTH,
+    TRANSFER_ENCODING,
+    CONTENT_ENCODING,
+    CONTENT_RANGE,
+    ETAG,
+    LAST_MODIFIED,
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("content-md5"),
+];
 
 /// What [`ScLayer`](crate::server::ScLayer) makes of a service.
 pub struct ScService<T, S: Store, A> {
@@ -117,11 +131,14 @@ where
     ReqBody: Body + From<Bytes>,
     ResBody: Body + From<Bytes>,
 {
-    let path = original_path(&request).to_owned();
-    if let Some(endpoint) = Endpoint::of(&path).filter(|_| rules.endpoints) {
+    if rules.endpoints
+        && let Some(endpoint) = Endpoint::of(original_path(&request))
+    {
         span::is(span, endpoint.name());
-        return Ok(server.endpoint(endpoint, request).await);
+        // Boxed, as all that is rare: an ordinary request would carry room for it.
+        return Ok(Box::pin(server.endpoint(endpoint, request)).await);
     }
+    let path = if rules.name.is_none() { original_path(&request).to_owned() } else { String::new() };
     let language = Language::of_headers(request.headers());
     let (mut parts, sealed) = request.into_parts();
     if rules.treatment(&parts) == Treatment::Passed {
@@ -144,9 +161,11 @@ where
     to_plain(&mut parts, plaintext.len());
     parts.extensions.insert(channel);
     let request = Request::from_parts(parts, ReqBody::from(plaintext));
+    #[cfg(feature = "axum")]
+    let request = lift_body_limit(rules, request);
     let (head, mut frame) = match handle(inner, request, language, server.inner.max_plaintext).await {
         Ok(answer) => answer,
-        Err(reject) => error_frame(server, &reject, language).await,
+        Err(reject) => Box::pin(error_frame(server, &reject, language)).await,
     };
     if responder.seal_in_place(&mut SystemSeeded, &mut frame).is_err() {
         // Never plaintext: a provider that cannot seal leaves nothing to send.
@@ -156,7 +175,7 @@ where
     if let Some(Outcome(code)) = head.extensions.get() {
         server.inner.meter.refused(*code);
     }
-    let bytes = if as_text { to_text(&frame) } else { body::into_bytes(frame) };
+    let bytes = if as_text { to_text(&frame) } else { frame.into_public() };
     let mut response = Response::from_parts(head, ResBody::from(bytes));
     seal_head(server, &mut response, &session, created.as_ref());
     Ok(response)
@@ -169,7 +188,7 @@ async fn handle<T, ReqBody, ResBody>(
     request: Request<ReqBody>,
     language: Language,
     max_plaintext: usize,
-) -> Result<(http::response::Parts, Zeroizing<Vec<u8>>), Reject>
+) -> Result<(http::response::Parts, Buffer), Reject>
 where
     T: Service<Request<ReqBody>, Response = Response<ResBody>>,
     ResBody: Body + From<Bytes>,
@@ -196,6 +215,15 @@ where
             Err(internal())
         }
     }
+}
+
+/// As a route of axum wants it.
+#[cfg(feature = "axum")]
+fn lift_body_limit<B>(rules: &LayerRules, mut request: Request<B>) -> Request<B> {
+    if rules.lifts_body_limit {
+        axum::extract::DefaultBodyLimit::disable().apply(&mut request);
+    }
+    request
 }
 
 /// The path as the client sent it, also where a router has stripped a prefix.
@@ -239,11 +267,16 @@ async fn receive<'n, S: Store, A: Aead + Send + Sync + 'static, B: Body>(
 /// The request's head as the handler should see it: that of a plain JSON request.
 fn to_plain(parts: &mut Parts, length: usize) {
     let headers = &mut parts.headers;
-    for name in [TRANSFER_ENCODING, CONTENT_ENCODING, ACCEPT_ENCODING] {
-        headers.remove(name);
-    }
+    remove(headers, &[TRANSFER_ENCODING, CONTENT_ENCODING, ACCEPT_ENCODING]);
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     headers.insert(CONTENT_TYPE, JSON);
+}
+
+/// Removes headers. Most messages have none or one of them: a walk over what is there is cheaper than a look-up for each.
+fn remove(headers: &mut HeaderMap, names: &[HeaderName]) {
+    while let Some(name) = headers.keys().find(|name| names.contains(name)).cloned() {
+        headers.remove(name);
+    }
 }
 
 /// The answer's head as the wire should see it.
@@ -259,13 +292,7 @@ fn seal_head<S: Store, A, B>(
     }
     response.extensions_mut().remove::<OnlySealed>();
     let headers = response.headers_mut();
-    // What tells about the plaintext, or holds for it only.
-    for name in [CONTENT_LENGTH, TRANSFER_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, ETAG, LAST_MODIFIED] {
-        headers.remove(name);
-    }
-    for name in ["digest", "content-digest", "repr-digest", "content-md5"] {
-        headers.remove(name);
-    }
+    remove(headers, &OF_THE_PLAINTEXT);
     headers.insert(CONTENT_TYPE, JSON);
     headers.insert(CACHE_CONTROL, NO_STORE);
     headers.insert(VERSION, HeaderValue::from_static("2"));
@@ -285,7 +312,7 @@ async fn error_frame<S: Store, A: Aead + Send + Sync + 'static>(
     server: &ScServer<S, A>,
     reject: &Reject,
     language: Language,
-) -> (http::response::Parts, Zeroizing<Vec<u8>>) {
+) -> (http::response::Parts, Buffer) {
     let (head, body) = reject.to_response::<Bytes>(server.now(), language).into_parts();
     let body = http_body_util::Full::new(body);
     (head, body::read_frame(body, usize::MAX).await.unwrap_or_default())
