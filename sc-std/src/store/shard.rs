@@ -1,7 +1,8 @@
 //! One shard of the memory store: sessions by id, and their deadlines in order.
 //!
-//! A deadline in the queue may be older than the session's: using a session only moves a number. Whoever pops
-//! it looks at the session and queues it again. So expiry costs no scan, and a use costs no heap operation.
+//! A deadline in the queue may be older than the session's, never later: using a session only moves a number. Whoever
+//! pops it looks at the session and queues it again. So expiry costs no scan, and a use costs no heap operation, but for
+//! a first message that brings the end nearer.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -34,13 +35,6 @@ impl Entry {
         let idle = if self.claims.opened() == 0 { options.unused_ms } else { options.idle_ms };
         self.last_used.plus(idle).min(self.expires_at)
     }
-
-    /// When to look at the session next. The first message of an unused session may bring its end nearer, if the idle
-    /// time is the shorter one: no entry of the queue may then be later than that end.
-    fn look_again(&self, now: UnixMillis, options: &StoreOptions) -> UnixMillis {
-        let deadline = self.deadline(options);
-        if self.claims.opened() == 0 { deadline.min(now.plus(options.idle_ms.max(1))) } else { deadline }
-    }
 }
 
 /// Sessions whose ids fall into one shard.
@@ -68,7 +62,7 @@ impl Shard {
         }
         let record = Zeroizing::new(Box::from(session.record.encode().as_ref()));
         let entry = Entry { record, expires_at: session.record.expires_at(), last_used: now, claims };
-        self.deadlines.push(Reverse((entry.look_again(now, options), id)));
+        self.deadlines.push(Reverse((entry.deadline(options), id)));
         self.sessions.insert(id, entry);
         Ok(())
     }
@@ -93,9 +87,16 @@ impl Shard {
     ) -> Result<Option<ClaimVerdict>, StoreError> {
         let entry = self.sessions.get_mut(&id.to_raw()).filter(|entry| now < entry.deadline(options));
         let Some(entry) = entry else { return Ok(None) };
+        let before = entry.deadline(options);
         let verdict = entry.claims.claim(claim, budget)?;
         if verdict == ClaimVerdict::New {
             entry.last_used = entry.last_used.max(now);
+        }
+        // The first message brings the end of an unused session nearer, if the idle time is the shorter one: no entry of
+        // the queue would be early enough.
+        let deadline = entry.deadline(options);
+        if deadline < before {
+            self.deadlines.push(Reverse((deadline, id.to_raw())));
         }
         Ok(Some(verdict))
     }
@@ -138,7 +139,7 @@ impl Shard {
             self.deadlines.pop();
             match self.sessions.get(&id) {
                 Some(entry) if now < entry.deadline(options) => {
-                    self.deadlines.push(Reverse((entry.look_again(now, options), id)));
+                    self.deadlines.push(Reverse((entry.deadline(options), id)));
                 }
                 Some(_) => ended = ended.saturating_add(usize::from(self.close(&id, budget))),
                 None => {}
