@@ -10,6 +10,7 @@
 //! |---|---|---|
 //! | `SCV2_SIM_CONVERSATIONS` | 3,000 | how many conversations on the quick kit |
 //! | `SCV2_SIM_RSA_CONVERSATIONS` | 80 | how many with AWS-LC and real RSA |
+//! | `SCV2_SIM_STACKS` | 24 | how many worlds of the whole stack, see `whole.rs` |
 //! | `SCV2_SIM_START` | 0 | the first seed |
 //! | `SCV2_SIM_THREADS` | 2 | |
 //! | `SCV2_SIM_SEED` | 1 | the seed that `one_seed` replays, with its trace |
@@ -29,6 +30,7 @@ mod run;
 mod server;
 mod store;
 mod time;
+mod whole;
 mod world;
 
 use crate::run::{Seed, run};

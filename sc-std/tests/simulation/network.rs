@@ -79,7 +79,7 @@ fn keep<T>(record: &RefCell<Vec<T>>, dice: &RefCell<Dice>, what: T) {
 }
 
 /// Flips a bit, or cuts or lengthens the body; whether it was a flip.
-fn damage(body: &mut Vec<u8>, dice: &mut Dice) -> bool {
+pub(crate) fn damage(body: &mut Vec<u8>, dice: &mut Dice) -> bool {
     let flips = dice.chance(600) && !body.is_empty();
     if flips {
         let at = dice.index(body.len());

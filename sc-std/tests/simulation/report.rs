@@ -56,7 +56,11 @@ impl Default for Counts {
 }
 
 impl Counts {
-    fn add(&mut self, event: Event) {
+    pub(crate) fn of(&self, event: Event) -> u64 {
+        self.0[event.index()]
+    }
+
+    pub(crate) fn add(&mut self, event: Event) {
         self.0[event.index()] += 1;
     }
 
