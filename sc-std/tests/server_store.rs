@@ -228,6 +228,21 @@ fn an_idle_time_shorter_than_the_unused_time_is_kept_as_well() {
 }
 
 #[test]
+fn a_session_ends_in_time_although_a_clock_that_was_ahead_has_looked_at_it() {
+    let (unused, idle) = (300_000, 60_000);
+    let store = MemoryStore::new(StoreOptions::default().with_unused_ms(unused).with_idle_ms(idle));
+    let (id, session) = new_session();
+    now(store.create(session, T0)).unwrap();
+    // Not over by that clock either; but then the clock is set back, and the first message brings the end nearer.
+    store.purge(T0.plus(unused - 1));
+    assert_eq!(now_quick(&store, &id, &claim(1, 1)), ClaimVerdict::New);
+    store.purge(T0.plus(idle - 1));
+    assert_eq!((store.sessions(), store.claims()), (1, 1));
+    store.purge(T0.plus(idle));
+    assert_eq!((store.sessions(), store.claims()), (0, 0), "its keys lie in memory after its end");
+}
+
+#[test]
 fn closing_while_others_claim_leaves_no_claim_behind() {
     for _ in 0..20 {
         let store = Arc::new(MemoryStore::default());

@@ -1,7 +1,8 @@
 //! One shard of the memory store: sessions in places that stand still, found by id, looked at when their time comes.
 //!
-//! A deadline in the queue may be older than the session's: using a session only moves a number. Whoever pops
-//! it looks at the session and queues it again. So expiry costs no scan, and a use costs no heap operation.
+//! A deadline in the queue may be older than the session's, never later: using a session only moves a number. Whoever
+//! pops it looks at the session and queues it again. So expiry costs no scan, and a use costs no heap operation, but for
+//! a first message that brings the end nearer.
 //!
 //! A session takes 216 bytes here, and 14 to 27 in the index and the queue, as full as they are.
 
@@ -43,13 +44,9 @@ impl Entry {
         self.last_used.plus(idle).min(self.expires_at)
     }
 
-    /// Plans when to look at the session next. The first message of an unused session may bring its end nearer, if the
-    /// idle time is the shorter one: no entry of the queue may then be later than that end.
-    fn look_again(&mut self, place: u32, now: UnixMillis, options: &StoreOptions) -> Look {
-        let deadline = self.deadline(options);
-        let soon = now.plus(options.idle_ms.max(1));
-        let due = if self.claims.opened() == 0 { deadline.min(soon) } else { deadline };
-        self.next_look = Look::new(due, place);
+    /// Plans to look at the session when it will be over.
+    fn plan(&mut self, place: u32, options: &StoreOptions) -> Look {
+        self.next_look = Look::new(self.deadline(options), place);
         self.next_look
     }
 }
@@ -135,7 +132,7 @@ impl Shard {
             claims,
         });
         session.record.pack_into(&mut entry.record);
-        self.deadlines.push(Reverse(entry.look_again(place, now, options)));
+        self.deadlines.push(Reverse(entry.plan(place, options)));
         let (places, hasher) = (&self.places, &self.hasher);
         let hash = |place: &u32| places.find(*place).map_or(0, |entry| hasher.hash_one(entry.id));
         self.by_id.insert_unique(id.hash, place, hash);
@@ -165,11 +162,19 @@ impl Shard {
         options: &StoreOptions,
         budget: &ClaimBudget,
     ) -> Result<Option<ClaimVerdict>, StoreError> {
-        let entry = self.place(id).and_then(|place| self.places.find_mut(place));
-        let Some(entry) = entry.filter(|entry| now < entry.deadline(options)) else { return Ok(None) };
+        let Some(place) = self.place(id) else { return Ok(None) };
+        let entry = self.places.find_mut(place).filter(|entry| now < entry.deadline(options));
+        let Some(entry) = entry else { return Ok(None) };
+        let before = entry.deadline(options);
         let verdict = entry.claims.claim(claim, budget)?;
         if verdict == ClaimVerdict::New {
             entry.last_used = entry.last_used.max(now);
+        }
+        // The first message brings the end of an unused session nearer, if the idle time is the shorter one: what is
+        // queued would be too late. It is left over then.
+        if entry.deadline(options) < before {
+            let sooner = entry.plan(place, options);
+            self.deadlines.push(Reverse(sooner));
         }
         Ok(Some(verdict))
     }
@@ -218,11 +223,12 @@ impl Shard {
             let Some(Reverse(look)) = due else { break };
             self.deadlines.pop();
             let place = look.place();
-            // Of a session that was closed, the look is left over; its place may be another's by now.
+            // A look is left over of a session that was closed, whose place may be another's by now, and of one whose end
+            // came nearer.
             let entry = self.places.find_mut(place).filter(|entry| entry.next_look == look);
             match entry {
                 Some(entry) if now < entry.deadline(options) => {
-                    let again = entry.look_again(place, now, options);
+                    let again = entry.plan(place, options);
                     self.deadlines.push(Reverse(again));
                 }
                 Some(_) => {
