@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use zeroize::Zeroizing;
 
 use crate::exit::Failure;
-use crate::{call, hex, input, inspect, keygen, open, revoke, seal, serve};
+use crate::{call, doctor, hex, input, inspect, keygen, open, revoke, seal, serve};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -18,7 +18,8 @@ const STYLES: Styles = Styles::styled()
 
 const EXIT_CODES: &str = "Exit codes:
   0  done
-  1  the peer answered with an error (its JSON is on standard output), or an envelope does not open
+  1  the peer answered with an error (its JSON is on standard output), an envelope does not open, or doctor found
+     something
   2  wrong usage, or an input that is malformed
   3  the peer could not be reached or understood";
 
@@ -35,6 +36,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Shows the whole protocol at work: a server and a client over a real loopback socket
     Demo,
+    Doctor(Box<doctor::Options>),
     Keygen(keygen::Options),
     Serve(Box<serve::Options>),
     RevokeKey(revoke::Options),

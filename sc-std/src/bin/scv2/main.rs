@@ -4,6 +4,7 @@
 mod args;
 mod call;
 mod demo;
+mod doctor;
 mod exit;
 mod hex;
 mod hex_view;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     // Wrong usage ends in here, with exit code 2.
     let done = match Cli::parse().command {
         Command::Demo => block_on(demo::run()),
+        Command::Doctor(options) => doctor::run(*options),
         Command::Keygen(options) => keygen::run(&options),
         Command::Serve(options) => block_on(serve::run(*options)),
         Command::RevokeKey(options) => block_on(revoke::run(options)),
