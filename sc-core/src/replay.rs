@@ -38,6 +38,13 @@ impl IvClaim {
         Self(bytes)
     }
 
+    /// The IV.
+    #[must_use]
+    pub const fn iv(&self) -> &[u8; IV_LEN] {
+        let [iv @ .., _, _, _, _] = &self.0;
+        iv
+    }
+
     /// What it means that `earlier` holds the same IV.
     #[must_use]
     pub fn verdict_against(&self, earlier: &Self) -> ClaimVerdict {

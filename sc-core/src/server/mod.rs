@@ -20,7 +20,7 @@ mod setup;
 
 pub use message::{SessionMessage, UnclaimedMessage};
 pub use opened::{Opened, Responder};
-pub use record::{EncodedRecord, SessionRecord};
+pub use record::{EncodedRecord, PackedRecord, SessionRecord};
 pub use refusal::{Refusal, SetupWay};
 pub use setup::{EndpointSetup, Grant, InlineSetup, NewSession, UnclaimedFirst, UnclaimedKeys};
 

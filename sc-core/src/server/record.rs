@@ -1,7 +1,7 @@
 //! What a server keeps of a session.
 
 use subtle::ConstantTimeEq;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::associated::Context;
 use crate::envelope::Profile;
@@ -69,22 +69,15 @@ impl SessionRecord {
     #[must_use]
     pub fn encode(&self) -> EncodedRecord {
         let mut out = EncodedRecord(heapless::Vec::new());
-        let profile = match self.profile {
-            Profile::Plain => 0,
-            Profile::Bound => 1,
-        };
-        for part in [
-            [FORM, profile].as_slice(),
-            &self.expires_at.0.to_be_bytes(),
-            self.keys.request().bytes(),
-            self.keys.response().bytes(),
-            self.context.as_bytes(),
-            &self.client.0,
-            self.key_id.as_str().as_bytes(),
-        ] {
-            let fitted = out.0.extend_from_slice(part);
-            debug_assert!(fitted.is_ok(), "MAX_LEN is too small");
+        let fitted = out.0.resize_default(FIXED_LEN);
+        if let Some(fixed) = out.0.first_chunk_mut() {
+            self.write_fixed(fixed);
         }
+        let fitted = fitted.and_then(|()| {
+            let key_id = self.key_id.as_str().as_bytes();
+            out.0.extend_from_slice(key_id).map_err(Into::into)
+        });
+        debug_assert!(fitted.is_ok(), "MAX_LEN is too small");
         out
     }
 
@@ -93,22 +86,75 @@ impl SessionRecord {
     /// # Errors
     /// [`Error::Rejected`] if the bytes are not such a record.
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        let mut rest = bytes;
-        let [form, profile] = take(&mut rest)?;
+        let (fixed, key_id) = bytes.split_first_chunk::<FIXED_LEN>().ok_or(Error::Rejected)?;
+        let key_id = core::str::from_utf8(key_id).ok().and_then(|text| KeyId::parse(text).ok());
+        Self::read_fixed(fixed, key_id.ok_or(Error::Rejected)?)
+    }
+
+    /// Writes the record, keys in the clear, without the name of the RSA key, for a store that keeps a name once for
+    /// all of its sessions. Where `place` stands, so that no copy is left on the way.
+    pub fn pack_into(&self, place: &mut PackedRecord) {
+        self.write_fixed(&mut place.0);
+    }
+
+    /// Reads a record that [`SessionRecord::pack_into`] wrote, of the RSA key `key_id`.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] if nothing was packed.
+    pub fn unpack(packed: &PackedRecord, key_id: KeyId) -> Result<Self, Error> {
+        Self::read_fixed(&packed.0, key_id)
+    }
+
+    fn write_fixed(&self, out: &mut [u8; FIXED_LEN]) {
+        let profile = match self.profile {
+            Profile::Plain => 0,
+            Profile::Bound => 1,
+        };
+        let mut rest = out.as_mut_slice();
+        for part in [
+            [FORM, profile].as_slice(),
+            &self.expires_at.0.to_be_bytes(),
+            self.keys.request().bytes(),
+            self.keys.response().bytes(),
+            self.context.as_bytes(),
+            &self.client.0,
+        ] {
+            let Some((place, left)) = rest.split_at_mut_checked(part.len()) else { return };
+            place.copy_from_slice(part);
+            rest = left;
+        }
+    }
+
+    fn read_fixed(mut rest: &[u8], key_id: KeyId) -> Result<Self, Error> {
+        let rest = &mut rest;
+        let [form, profile] = take(rest)?;
         let profile = match (form, profile) {
             (FORM, 0) => Profile::Plain,
             (FORM, 1) => Profile::Bound,
             _ => return Err(Error::Rejected),
         };
-        let expires_at = UnixMillis(u64::from_be_bytes(take(&mut rest)?));
-        let request = RequestKey::from_bytes(take(&mut rest)?);
-        let response = ResponseKey::from_bytes(take(&mut rest)?);
+        let expires_at = UnixMillis(u64::from_be_bytes(take(rest)?));
+        let request = RequestKey::from_bytes(take(rest)?);
+        let response = ResponseKey::from_bytes(take(rest)?);
         let keys = SessionKeys::new(request, response)?;
-        let context = Context::from_bytes(take(&mut rest)?);
-        let client = ClientHash(take(&mut rest)?);
-        let key_id = core::str::from_utf8(rest).ok().and_then(|text| KeyId::parse(text).ok());
-        let key_id = key_id.ok_or(Error::Rejected)?;
+        let context = Context::from_bytes(take(rest)?);
+        let client = ClientHash(take(rest)?);
         Ok(Self { keys, profile, context, client, key_id, expires_at })
+    }
+}
+
+/// A record in 138 bytes, without the name of its RSA key; wiped on drop.
+#[derive(ZeroizeOnDrop)]
+pub struct PackedRecord([u8; FIXED_LEN]);
+
+impl PackedRecord {
+    /// A place for a record, with none in it.
+    pub const EMPTY: Self = Self([0; FIXED_LEN]);
+}
+
+impl core::fmt::Debug for PackedRecord {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("PackedRecord(..)")
     }
 }
 
@@ -164,6 +210,16 @@ mod tests {
             let read = SessionRecord::decode(encoded.as_ref()).unwrap();
             assert_eq!(read.encode().as_ref(), encoded.as_ref());
         }
+    }
+
+    #[test]
+    fn a_packed_record_reads_back_and_an_empty_place_does_not() {
+        let mut place = PackedRecord::EMPTY;
+        assert!(SessionRecord::unpack(&place, KeyId::parse("k").unwrap()).is_err());
+        record("k").pack_into(&mut place);
+        let read = SessionRecord::unpack(&place, KeyId::parse("k").unwrap()).unwrap();
+        assert_eq!(read.encode().as_ref(), record("k").encode().as_ref());
+        assert_eq!(std::format!("{place:?}"), "PackedRecord(..)");
     }
 
     #[test]

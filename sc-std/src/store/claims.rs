@@ -41,24 +41,30 @@ impl ClaimBudget {
     }
 }
 
-/// The claims of one session.
+/// The claims of one session. Small until its second message, since most sessions send one.
 #[derive(Debug)]
 pub(super) enum Claims {
-    /// Every IV is kept. Nothing is allocated before the first message.
-    Checked(Option<Box<IvSet<Vec<IvSlot>>>>),
+    /// No message yet.
+    None,
+    /// One message.
+    One(IvClaim),
+    /// Every IV is kept.
+    Many(Box<IvSet<Vec<IvSlot>>>),
     /// Messages are only counted, without the replay check.
     Counted(u32),
 }
 
 impl Claims {
     pub(super) const fn new(replay_check: bool) -> Self {
-        if replay_check { Self::Checked(None) } else { Self::Counted(0) }
+        if replay_check { Self::None } else { Self::Counted(0) }
     }
 
     /// Messages opened.
     pub(super) fn opened(&self) -> u32 {
         match self {
-            Self::Checked(set) => set.as_ref().map_or(0, |set| set.len()),
+            Self::None => 0,
+            Self::One(_) => 1,
+            Self::Many(set) => set.len(),
             Self::Counted(count) => *count,
         }
     }
@@ -69,38 +75,62 @@ impl Claims {
         claim: &IvClaim,
         budget: &ClaimBudget,
     ) -> Result<ClaimVerdict, StoreError> {
-        let set = match self {
-            Self::Counted(count) if *count >= MAX_MESSAGES_PER_SESSION => return Ok(ClaimVerdict::Exhausted),
-            Self::Counted(count) => {
-                *count = count.saturating_add(1);
-                return Ok(ClaimVerdict::New);
+        if let Self::Counted(count) = self {
+            if *count >= MAX_MESSAGES_PER_SESSION {
+                return Ok(ClaimVerdict::Exhausted);
             }
-            Self::Checked(set) => set,
-        };
-        let mut current = match set.take() {
-            Some(set) if set.is_crowded() => Box::new(grown(*set)),
-            Some(set) => set,
-            None => Box::new(IvSet::new(vec![IvSlot::EMPTY; FIRST_SLOTS], &mut SystemSeeded)),
-        };
+            *count = count.saturating_add(1);
+            return Ok(ClaimVerdict::New);
+        }
         // Reserved before, given back if nothing was inserted: the bound holds at every moment.
         let reserved = budget.take();
-        let verdict = if reserved { current.claim(claim) } else { current.look(claim) };
+        let verdict = if reserved { self.insert(claim) } else { self.look(claim) };
         if reserved && verdict != ClaimVerdict::New {
             budget.give_back(1);
         }
-        let modest = current.len() <= MODEST_CLAIMS;
-        *set = Some(current);
         match (reserved, verdict) {
-            (false, ClaimVerdict::New) if modest => Err(StoreError::Full),
+            (false, ClaimVerdict::New) if self.opened() <= MODEST_CLAIMS => Err(StoreError::Full),
             (false, ClaimVerdict::New) => Ok(ClaimVerdict::Exhausted),
             (_, verdict) => Ok(verdict),
         }
     }
 
+    fn look(&self, claim: &IvClaim) -> ClaimVerdict {
+        match self {
+            Self::One(earlier) if earlier.iv() == claim.iv() => claim.verdict_against(earlier),
+            Self::Many(set) => set.look(claim),
+            Self::None | Self::One(_) | Self::Counted(_) => ClaimVerdict::New,
+        }
+    }
+
+    fn insert(&mut self, claim: &IvClaim) -> ClaimVerdict {
+        match std::mem::replace(self, Self::None) {
+            Self::None => *self = Self::One(*claim),
+            Self::One(earlier) if earlier.iv() == claim.iv() => {
+                *self = Self::One(earlier);
+                return claim.verdict_against(&earlier);
+            }
+            Self::One(earlier) => {
+                let mut set = IvSet::new(vec![IvSlot::EMPTY; FIRST_SLOTS], &mut SystemSeeded);
+                set.claim(&earlier);
+                set.claim(claim);
+                *self = Self::Many(Box::new(set));
+            }
+            Self::Many(set) => {
+                let mut set = if set.is_crowded() { Box::new(grown(*set)) } else { set };
+                let verdict = set.claim(claim);
+                *self = Self::Many(set);
+                return verdict;
+            }
+            counted @ Self::Counted(_) => *self = counted,
+        }
+        ClaimVerdict::New
+    }
+
     /// Gives the claims of an ended session back to the budget.
     pub(super) fn release(&self, budget: &ClaimBudget) {
-        if let Self::Checked(Some(set)) = self {
-            budget.give_back(usize::try_from(set.len()).unwrap_or(usize::MAX));
+        if !matches!(self, Self::Counted(_)) {
+            budget.give_back(usize::try_from(self.opened()).unwrap_or(usize::MAX));
         }
     }
 }
@@ -138,6 +168,26 @@ mod tests {
         greedy.release(&budget);
         assert_eq!(budget.held(), 100);
         assert_eq!(modest.claim(&claim(100), &budget), Ok(ClaimVerdict::New));
+    }
+
+    #[test]
+    fn the_first_claim_is_told_from_its_replay_its_reuse_and_the_second() {
+        let budget = ClaimBudget::new(2);
+        let mut claims = Claims::new(true);
+        let mut reused = *claim(1).as_bytes();
+        reused[15] ^= 1;
+        let reused = IvClaim::from_bytes(reused);
+        assert_eq!((claims.opened(), claims.claim(&claim(1), &budget)), (0, Ok(ClaimVerdict::New)));
+        for (iv, opened) in [(2, 1), (3, 2)] {
+            assert_eq!(claims.claim(&claim(1), &budget), Ok(ClaimVerdict::Replayed));
+            assert_eq!(claims.claim(&reused, &budget), Ok(ClaimVerdict::IvReused));
+            assert_eq!((claims.opened(), budget.held()), (opened, usize::try_from(opened).unwrap()));
+            let room = opened < 2;
+            let expected = if room { Ok(ClaimVerdict::New) } else { Err(StoreError::Full) };
+            assert_eq!(claims.claim(&claim(iv), &budget), expected);
+        }
+        claims.release(&budget);
+        assert_eq!(budget.held(), 0);
     }
 
     #[test]

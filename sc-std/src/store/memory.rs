@@ -1,6 +1,6 @@
 //! The store of a single server: everything in this process's memory, bounded, gone with the process.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::RandomState;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use crate::rate_limit::{Limit, SlidingWindow};
 use crate::store::claims::ClaimBudget;
 use crate::store::ledger::Ledgers;
 use crate::store::ledger_file::LedgerFileError;
-use crate::store::shard::Shard;
+use crate::store::shard::{HashedId, Shard};
 use crate::store::{Store, StoreError, StoreOptions};
 
 /// Shards: more than any machine has cores, so that two requests seldom meet at one lock.
@@ -49,9 +49,10 @@ impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new(options: StoreOptions) -> Self {
+        let hasher = RandomState::new();
         Self {
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            hasher: RandomState::new(),
+            shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(hasher.clone()))).collect(),
+            hasher,
             live: AtomicUsize::new(0),
             claims: ClaimBudget::new(options.max_claims),
             ledgers: Arc::new(Ledgers::new(options.max_ledger_hashes)),
@@ -91,10 +92,11 @@ impl MemoryStore {
         self.ledgers.purge(now);
     }
 
-    fn shard(&self, id: &SessionId) -> Option<MutexGuard<'_, Shard>> {
-        let hash = self.hasher.hash_one(id.to_raw());
-        let index = usize::try_from(hash % 64).unwrap_or_default();
-        self.shards.get(index).map(lock)
+    /// The shard of an id, locked. Its number comes from bits that the table within a shard does not use.
+    fn shard(&self, id: &SessionId) -> Option<(MutexGuard<'_, Shard>, HashedId)> {
+        let id = HashedId::new(&self.hasher, id);
+        let index = usize::try_from(id.hash >> 32).unwrap_or_default() % SHARDS;
+        self.shards.get(index).map(|shard| (lock(shard), id))
     }
 
     /// Reserves a place for one more session, so that the bound holds at every moment.
@@ -127,16 +129,16 @@ impl Store for MemoryStore {
             self.purge(now);
             self.reserve()?;
         }
-        let Some(mut shard) = self.shard(&session.id) else { return Err(StoreError::Unavailable) };
+        let Some((mut shard, id)) = self.shard(&session.id) else { return Err(StoreError::Unavailable) };
         let ended = shard.purge(now, &self.options, &self.claims, false);
-        let created = shard.create(session, now, &self.options, &self.claims);
+        let created = shard.create(&id, &session, now, &self.options, &self.claims);
         drop(shard);
         self.ended(ended.saturating_add(usize::from(created.is_err())));
         created
     }
 
     async fn find(&self, id: &SessionId, now: UnixMillis) -> Result<Option<SessionRecord>, StoreError> {
-        Ok(self.shard(id).and_then(|shard| shard.find(id, now, &self.options)))
+        Ok(self.shard(id).and_then(|(shard, id)| shard.find(&id, now, &self.options)))
     }
 
     async fn claim(
@@ -145,12 +147,12 @@ impl Store for MemoryStore {
         claim: &IvClaim,
         now: UnixMillis,
     ) -> Result<Option<ClaimVerdict>, StoreError> {
-        let Some(mut shard) = self.shard(id) else { return Ok(None) };
-        shard.claim(id, claim, now, &self.options, &self.claims)
+        let Some((mut shard, id)) = self.shard(id) else { return Ok(None) };
+        shard.claim(&id, claim, now, &self.options, &self.claims)
     }
 
     async fn close(&self, id: &SessionId) -> Result<(), StoreError> {
-        let ended = self.shard(id).is_some_and(|mut shard| shard.close(&id.to_raw(), &self.claims));
+        let ended = self.shard(id).is_some_and(|(mut shard, id)| shard.close(&id, &self.claims));
         self.ended(usize::from(ended));
         Ok(())
     }

@@ -12,6 +12,7 @@
 
 mod claims;
 pub mod conformance;
+mod key_names;
 mod ledger;
 mod ledger_file;
 mod memory;
@@ -21,6 +22,7 @@ mod redis;
 #[cfg(feature = "redis")]
 mod sealed;
 mod shard;
+mod slots;
 
 use std::future::Future;
 
