@@ -4,16 +4,18 @@ use svg::Document;
 use svg::node::element::{Circle, Element, Group, Line as Stroke, Polygon, Polyline, Rectangle, Text, Title};
 
 const WIDTH: f64 = 960.0;
-const HEIGHT: f64 = 540.0;
-const LEFT: f64 = 86.0;
-const RIGHT: f64 = 720.0;
+const HEIGHT: f64 = 580.0;
+const LEFT: f64 = 104.0;
+const RIGHT: f64 = 690.0;
 const TOP: f64 = 52.0;
-const BOTTOM: f64 = 480.0;
+const BOTTOM: f64 = 520.0;
+/// Each label begins with a piece of its line, from here to there.
+const SAMPLE: (f64, f64) = (728.0, 756.0);
 /// Between the labels at the lines' ends.
-const LABEL_GAP: f64 = 17.0;
+const LABEL_GAP: f64 = 19.0;
 /// Okabe and Ito's palette, without its yellow, which is too light on white: told apart by colour-blind people too.
 const COLOURS: [&str; 7] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00"];
-const DASHES: [&str; 3] = ["none", "7 4", "2 3"];
+const DASHES: [&str; 3] = ["none", "2 3", "9 3 2 3"];
 
 pub(crate) enum Weight {
     /// What the chart is about.
@@ -142,10 +144,18 @@ impl Chart {
                     .set("transform", format!("translate(20 {}) rotate(-90)", f64::midpoint(TOP, BOTTOM))),
             )
             .add(self.grid(&frame));
-        for (line, label_y) in
-            self.lines.iter().zip(self.labels(&frame)).enumerate().map(|(n, (line, y))| ((n, line), y))
-        {
-            picture = picture.add(draw(&frame, line, label_y));
+        let labels = self.labels(&frame);
+        let mut lines: Vec<(usize, &Line, f64)> = self
+            .lines
+            .iter()
+            .zip(labels)
+            .enumerate()
+            .map(|(index, (line, label))| (index, line, label))
+            .collect();
+        // What the chart is about lies on top.
+        lines.sort_by_key(|(_, line, _)| matches!(line.weight, Weight::Ours));
+        for line in lines {
+            picture = picture.add(draw(&frame, line));
         }
         Some(format!("{picture}\n"))
     }
@@ -163,7 +173,7 @@ impl Chart {
         for value in frame.rungs() {
             let y = frame.y(value);
             grid = grid.add(rule((LEFT, y), (RIGHT, y)));
-            grid = grid.add(text(&(self.show_up)(value), (LEFT - 8.0, y + 4.0), "end"));
+            grid = grid.add(text(&short(&(self.show_up)(value)), (LEFT - 8.0, y + 4.0), "end"));
         }
         let mut ticks: Vec<f64> =
             self.lines.iter().flat_map(|line| line.points.iter().map(|point| point.0)).collect();
@@ -197,7 +207,7 @@ impl Chart {
     }
 }
 
-fn draw(frame: &Frame, (index, line): (usize, &Line), label_y: f64) -> Group {
+fn draw(frame: &Frame, (index, line, label_y): (usize, &Line, f64)) -> Group {
     let colour = COLOURS.get(index % COLOURS.len()).copied().unwrap_or("#000000");
     let (width, dash) = match line.weight {
         Weight::Ours => (3.0, "none"),
@@ -209,25 +219,24 @@ fn draw(frame: &Frame, (index, line): (usize, &Line), label_y: f64) -> Group {
     let mut group = Group::new().set("stroke", colour).set("fill", "none").set("stroke-width", width);
     let Some(end) = places.last() else { return group };
     let joined: Vec<String> = places.iter().map(|(x, y)| format!("{x},{y}")).collect();
+    let label_y = r(label_y);
+    let stroke = |from: (f64, f64), to: (f64, f64)| {
+        Stroke::new().set("x1", from.0).set("y1", from.1).set("x2", to.0).set("y2", to.1)
+    };
+    let fill = if index.is_multiple_of(2) { colour } else { "#FFFFFF" };
     group = group
         .add(Title::new(&line.label))
         .add(Polyline::new().set("points", joined.join(" ")).set("stroke-dasharray", dash))
+        .add(stroke(*end, (SAMPLE.0, label_y)).set("stroke-width", 0.8).set("stroke-opacity", 0.45))
+        .add(stroke((SAMPLE.0, label_y), (SAMPLE.1, label_y)).set("stroke-dasharray", dash))
+        .add(mark(index, (f64::midpoint(SAMPLE.0, SAMPLE.1), label_y), fill))
         .add(
-            Stroke::new()
-                .set("x1", end.0)
-                .set("y1", end.1)
-                .set("x2", RIGHT + 18.0)
-                .set("y2", r(label_y))
-                .set("stroke-width", 0.8)
-                .set("stroke-opacity", 0.5),
-        )
-        .add(
-            text(&line.label, (RIGHT + 23.0, label_y + 4.0), "start")
+            text(&line.label, (SAMPLE.1 + 6.0, label_y + 4.0), "start")
                 .set("stroke", "none")
                 .set("font-weight", weight(line)),
         );
     for (x, y) in places {
-        group = group.add(mark(index, (x, y), if index.is_multiple_of(2) { colour } else { "#FFFFFF" }));
+        group = group.add(mark(index, (x, y), fill));
     }
     group
 }
@@ -257,6 +266,14 @@ fn mark(index: usize, (x, y): (f64, f64), fill: &str) -> Element {
 
 fn text(content: &str, (x, y): (f64, f64), anchor: &str) -> Text {
     Text::new(content).set("x", r(x)).set("y", r(y)).set("text-anchor", anchor).set("fill", "#222222")
+}
+
+/// A rung is a round number: `10.0 MB/s` is `10 MB/s`.
+fn short(label: &str) -> String {
+    let (number, unit) = label.split_once(' ').map_or((label, None), |(number, unit)| (number, Some(unit)));
+    let number =
+        if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number };
+    unit.map_or_else(|| number.to_owned(), |unit| format!("{number} {unit}"))
 }
 
 /// A tenth of a pixel is enough.
@@ -293,7 +310,7 @@ mod tests {
     fn a_chart_has_its_labels_as_text_and_escapes_them() {
         let lines = vec![line("peer & co", &[(28.0, 1e6), (1_024.0, 2e9)]), line("one", &[(28.0, 1e6)])];
         let picture = chart(Scale::Log, lines).render().unwrap();
-        for part in ["peer &amp; co", "a &lt; b", "1 KiB", "1.00 GB/s"] {
+        for part in ["peer &amp; co", "a &lt; b", "1 KiB", "1 GB/s", "10 MB/s"] {
             assert!(picture.contains(part), "{part}: {picture}");
         }
         assert!(!picture.contains("NaN"));

@@ -56,11 +56,6 @@ pub(crate) fn size(bytes: f64) -> String {
     }
 }
 
-/// A value of that unit: times find their own.
-pub(crate) fn with_unit(value: f64, unit: &str) -> String {
-    if unit == "ns" { time(value) } else { format!("{} {unit}", number(value)) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +89,5 @@ mod tests {
             [size(28.0), size(4_096.0), size(1_048_576.0), size(1_500.0)].join(" "),
             "28 B 4 KiB 1 MiB 1,500 B"
         );
-        assert_eq!(with_unit(12_345.6, "requests/s"), "12,300 requests/s");
     }
 }

@@ -7,8 +7,20 @@ use std::process::Command;
 /// Crates of the libraries that the comparison is about, beside those that the benchmarks themselves take.
 const OURS: [&str; 7] = ["aes-gcm", "aws-lc-rs", "axum", "criterion", "hyper", "rsa", "tokio"];
 /// Dependencies of the benchmarks that are tools, not peers.
-const TOOLS: [&str; 7] =
-    ["allocation-counter", "sc-core", "sc-std", "serde", "serde_json", "svg", "tempfile"];
+const TOOLS: [&str; 12] = [
+    "allocation-counter",
+    "futures-util",
+    "http",
+    "rand",
+    "rand_core",
+    "sc-core",
+    "sc-std",
+    "serde",
+    "serde_json",
+    "svg",
+    "tempfile",
+    "tower",
+];
 /// What decides how fast AES-GCM can be.
 const FLAGS: [&str; 6] = ["aes", "pclmulqdq", "avx2", "avx512f", "vaes", "vpclmulqdq"];
 
@@ -25,7 +37,26 @@ pub(crate) fn describe(workspace: &Path) -> String {
         ("Crates", versions(&lock).join(", ")),
         ("Foreign peers", foreign().join(", ")),
     ];
-    lines.iter().map(|(name, value)| format!("- {name}: {value}\n")).collect()
+    lines.iter().map(|(name, value)| wrapped(&format!("- {name}: {value}"))).collect()
+}
+
+/// Lines of at most 120 characters, the later ones indented as Markdown wants it for an item.
+fn wrapped(item: &str) -> String {
+    let mut text = String::new();
+    let mut used = 0;
+    for word in item.split(' ') {
+        let size = word.chars().count() + 1;
+        if used + size > 120 {
+            text.push_str("\n ");
+            used = 1;
+        }
+        if used > 0 {
+            text.push(' ');
+        }
+        text.push_str(word);
+        used += size;
+    }
+    text + "\n"
 }
 
 /// Cores that this process may use.
@@ -106,11 +137,19 @@ mod tests {
     #[test]
     fn versions_are_those_of_what_is_compared() {
         let lock = "version = 4\n\n[[package]]\nname = \"snow\"\nversion = \"0.10.0\"\ndependencies = [\n \"ring\",\n]\n\n\
-                    [[package]]\nname = \"rand_core\"\nversion = \"0.6.4\"\n\n[[package]]\nname = \"rand_core\"\nversion = \"0.10.1\"\n\n\
+                    [[package]]\nname = \"hpke\"\nversion = \"0.6.4\"\n\n[[package]]\nname = \"hpke\"\nversion = \"0.10.1\"\n\n\
                     [[package]]\nname = \"ring\"\nversion = \"0.17.0\"\n\n[[package]]\nname = \"rsa\"\nversion = \"0.10.0\"\n\n\
-                    [[package]]\nname = \"sc-benches\"\nversion = \"0.1.0\"\ndependencies = [\n \"rand_core 0.10.1\",\n \"serde\",\n \"snow\",\n]\n\n\
+                    [[package]]\nname = \"sc-benches\"\nversion = \"0.1.0\"\ndependencies = [\n \"hpke 0.10.1\",\n \"serde\",\n \"snow\",\n]\n\n\
                     [[package]]\nname = \"serde\"\nversion = \"1.0.0\"\n";
-        assert_eq!(versions(lock), ["snow 0.10.0", "rand_core 0.10.1", "rsa 0.10.0"]);
+        assert_eq!(versions(lock), ["snow 0.10.0", "hpke 0.10.1", "rsa 0.10.0"]);
+    }
+
+    #[test]
+    fn a_long_item_is_wrapped() {
+        let text = wrapped(&format!("- a: {}", "word ".repeat(60).trim_end()));
+        assert!(text.lines().all(|line| line.len() <= 120), "{text}");
+        assert!(text.lines().skip(1).all(|line| line.starts_with("  word")), "{text}");
+        assert_eq!(text.split_whitespace().count(), 62);
     }
 
     #[test]
