@@ -12,7 +12,9 @@ mod raw;
 use std::time::Duration;
 
 use criterion::measurement::WallTime;
-use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{
+    BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
+};
 
 /// Lengths of the plaintext, in bytes: a forgot-password request, then up to the largest message.
 const SIZES: [usize; 7] = [28, 256, 1_024, 4_096, 16_384, 65_536, 1_048_576];
@@ -31,7 +33,8 @@ impl At<'_> {
     /// `sealed` makes a message that has not been opened yet; only `open` is timed.
     fn open<M>(&mut self, who: &str, mut sealed: impl FnMut() -> M, mut open: impl FnMut(&mut M)) {
         // As many as lie in a second-level cache together: a message comes from the socket, so it is warm.
-        let batch = BatchSize::NumIterations(u64::try_from((512 * 1024 / self.size).clamp(1, 1_000)).unwrap());
+        let batch =
+            BatchSize::NumIterations(u64::try_from((512 * 1024 / self.size).clamp(1, 1_000)).unwrap());
         self.group.bench_function(BenchmarkId::new(who, self.size), |b| {
             b.iter_batched_ref(&mut sealed, &mut open, batch);
         });

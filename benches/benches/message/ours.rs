@@ -92,7 +92,9 @@ pub(crate) fn iv(c: &mut Criterion) {
     draw("SystemSeeded", &mut |iv| SystemSeeded.fill_bytes(iv));
     let mut owned = <chacha20::ChaCha12Rng as rand_core::SeedableRng>::from_seed(seed(&mut SystemSeeded));
     draw("an owned ChaCha12", &mut |iv| owned.fill_bytes(iv));
-    draw("the system's generator", &mut |iv| rand::rand_core::TryRng::try_fill_bytes(&mut rand::rngs::SysRng, iv).unwrap());
+    draw("the system's generator", &mut |iv| {
+        rand::rand_core::TryRng::try_fill_bytes(&mut rand::rngs::SysRng, iv).unwrap()
+    });
 }
 
 fn seed<R: CryptoRng>(rng: &mut R) -> [u8; 32] {

@@ -87,7 +87,9 @@ pub(crate) fn open_all(at: &mut At<'_>) {
             let tag = sender.seal_inout_detached(sealed.as_mut_slice().into(), b"").unwrap();
             (sealed, tag)
         },
-        |(sealed, tag)| receiver.open_inout_detached(black_box(sealed.as_mut_slice()).into(), b"", tag).unwrap(),
+        |(sealed, tag)| {
+            receiver.open_inout_detached(black_box(sealed.as_mut_slice()).into(), b"", tag).unwrap()
+        },
     );
 
     let decrypter = Dir.decrypter_from_bytes(KEY).unwrap();
@@ -114,7 +116,8 @@ pub(crate) fn open_all(at: &mut At<'_>) {
 /// Both ends of Noise_NN_25519_AESGCM_SHA256 after the handshake, on ring.
 pub(crate) fn noise() -> (snow::TransportState, snow::TransportState) {
     let builder = || snow::Builder::new("Noise_NN_25519_AESGCM_SHA256".parse().unwrap());
-    let (mut client, mut server) = (builder().build_initiator().unwrap(), builder().build_responder().unwrap());
+    let (mut client, mut server) =
+        (builder().build_initiator().unwrap(), builder().build_responder().unwrap());
     let (mut message, mut nothing) = ([0; 128], [0; 128]);
     let len = client.write_message(b"", &mut message).unwrap();
     server.read_message(message.get(..len).unwrap(), &mut nothing).unwrap();
@@ -142,7 +145,7 @@ fn noise_open(at: &mut snow::TransportState, sealed: &[u8], out: &mut [u8]) {
 /// Both ends of a TLS 1.3 record layer, on AWS-LC.
 fn tls() -> (Box<dyn MessageEncrypter>, Box<dyn MessageDecrypter>) {
     let suite = rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_256_GCM_SHA384;
-    let SupportedCipherSuite::Tls13(suite) = suite else { unreachable!("a suite of TLS 1.3") };
+    let SupportedCipherSuite::Tls13(suite) = suite;
     let (aead, iv) = (suite.aead_alg, || Iv::from([9; 12]));
     (aead.encrypter(AeadKey::from(KEY), iv()), aead.decrypter(AeadKey::from(KEY), iv()))
 }

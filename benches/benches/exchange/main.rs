@@ -1,0 +1,115 @@
+//! The key exchange: both sides, beside two raw operations of the same provider and, with the feature `peers`, beside what
+//! others do to agree on keys.
+#![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot run should say so at once")]
+
+#[cfg(feature = "peers")]
+mod peers;
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main};
+use sc_core::client::{Client, ClientOptions};
+use sc_core::document::{PublicKeyDocument, SessionRequest};
+use sc_core::envelope::Profile;
+use sc_core::exchange::unwrap_keys;
+use sc_core::id::{ClientHash, KeyId, SessionId, Ticks, UnixMillis};
+use sc_core::provider::{KeyUnwrap, KeyWrap, Provider};
+use sc_core::replay::LedgerVerdict;
+use sc_core::rustcrypto::{RsaPrivateKey, RustCrypto};
+use sc_core::server::{Grant, Server};
+use sc_std::provider::{AwsLc, AwsLcPrivateKey, AwsLcPublicKey};
+use sc_std::rng::SystemSeeded;
+
+type Group<'c> = BenchmarkGroup<'c, WallTime>;
+
+/// The client's side, from the server's key to a request for a session.
+fn client<P: Provider>(group: &mut Group<'_>, provider: &str, spki: &[u8]) {
+    let public = P::KeyWrap::from_spki(spki).unwrap();
+    let bits = public.modulus_bits();
+    let mut out = vec![0; bits / 8];
+    group.bench_function(BenchmarkId::new(format!("two raw {provider} operations"), bits), |b| {
+        b.iter(|| {
+            public.wrap(&mut SystemSeeded, black_box(&[1; 32]), &mut out).unwrap();
+            public.wrap(&mut SystemSeeded, black_box(&[2; 32]), &mut out).unwrap();
+        });
+    });
+    let mut client = Client::<P>::new(ClientOptions::default());
+    let (size, profiles) = (u32::try_from(bits).unwrap(), Server::default().profiles());
+    let document =
+        PublicKeyDocument::new(key_id(), spki, size, "2026-01-01T00:00:00Z", None, profiles).unwrap();
+    client.accept_key(&document, Ticks(0), u64::MAX).unwrap();
+    group.bench_function(BenchmarkId::new(format!("scv2 {provider}"), bits), |b| {
+        b.iter(|| client.begin(&mut SystemSeeded).unwrap());
+    });
+}
+
+/// The server's side, from a request for a session to its record. The ledger and the store are measured elsewhere.
+fn server<K: KeyUnwrap>(group: &mut Group<'_>, provider: &str, private: &K, spki: &[u8]) {
+    let public = AwsLcPublicKey::from_spki(spki).unwrap();
+    let bits = private.modulus_bits();
+    let [request, response] = [1, 2].map(|byte| {
+        let mut out = vec![0; bits / 8];
+        public.wrap(&mut SystemSeeded, &[byte; 32], &mut out).unwrap();
+        out
+    });
+    group.bench_function(BenchmarkId::new(format!("two raw {provider} operations"), bits), |b| {
+        b.iter(|| {
+            let first = private.unwrap_key(&mut SystemSeeded, black_box(&request));
+            (first, private.unwrap_key(&mut SystemSeeded, black_box(&response)))
+        });
+    });
+    let (machine, client) = (Server::default(), ClientHash::of(b"a-device").unwrap());
+    let request = SessionRequest::new(key_id(), &request, &response, Profile::Bound);
+    group.bench_function(BenchmarkId::new(format!("scv2 {provider}"), bits), |b| {
+        b.iter(|| {
+            let setup = machine.set_up(black_box(&request)).unwrap();
+            let wrapped = setup.wrapped(bits).unwrap();
+            let keys = unwrap_keys(private, &mut SystemSeeded, wrapped);
+            let unclaimed = setup.accept(wrapped, keys, client).unwrap();
+            black_box(unclaimed.hashes());
+            let id = SessionId::draw(&mut SystemSeeded);
+            unclaimed.settle(LedgerVerdict::New, Grant { id, expires_at: UnixMillis(u64::MAX) }).unwrap()
+        });
+    });
+}
+
+fn key_id() -> KeyId {
+    KeyId::parse("00112233445566778899aabbccddeeff").unwrap()
+}
+
+fn exchange(c: &mut Criterion) {
+    let keys = [2_048, 3_072, 4_096].map(|bits| {
+        let private = AwsLcPrivateKey::generate(bits).unwrap();
+        let other = RsaPrivateKey::from_pkcs8(&private.to_pkcs8().unwrap()).unwrap();
+        (private, other)
+    });
+    let mut group = c.benchmark_group("set-up, client");
+    for (private, _) in &keys {
+        client::<AwsLc>(&mut group, "aws-lc-rs", private.spki_der());
+        client::<RustCrypto>(&mut group, "rustcrypto", private.spki_der());
+    }
+    #[cfg(feature = "peers")]
+    peers::client(&mut group);
+    group.finish();
+    let mut group = c.benchmark_group("set-up, server");
+    for (private, other) in &keys {
+        server(&mut group, "aws-lc-rs", private, private.spki_der());
+        server(&mut group, "rustcrypto", other, private.spki_der());
+    }
+    #[cfg(feature = "peers")]
+    peers::server(&mut group);
+    group.finish();
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(2))
+        .sample_size(40);
+    targets = exchange
+}
+criterion_main!(benches);
