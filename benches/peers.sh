@@ -11,6 +11,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 for runtime in node javac java python3; do
     command -v "$runtime" >/dev/null || { echo "$runtime is not installed" >&2; exit 1; }
 done
+python3 -c 'from cryptography.hazmat.primitives.ciphers.aead import AESGCM; AESGCM.encrypt_into' \
+    || { echo "python3 needs the package cryptography, 47 or later" >&2; exit 1; }
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 figures=${CARGO_TARGET_DIR:-target}/figures
