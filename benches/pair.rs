@@ -56,7 +56,6 @@ pub fn plain() -> Router {
 }
 
 /// The same handler behind the channel, over a memory store.
-#[must_use]
 pub fn sealed() -> Router {
     let keys = KeyRing::in_memory(2048, 24 * 60 * 60 * 1000, SystemClock::new().now()).unwrap();
     // Every client has one address here.

@@ -78,7 +78,7 @@ fn service(len: usize) -> Ready {
     let app = sealed();
     let session = runtime.block_on(connect(&app, ProfileChoice::RequireBound));
     let json = Text::json(len);
-    let mut seal = || request(Some(&session), sc_benches::pair::seal(&session, &json).0);
+    let seal = || request(Some(&session), sc_benches::pair::seal(&session, &json).0);
     let first = seal();
     let requests = (0..100).map(|_| seal()).collect();
     runtime.block_on(async { body(call(&app, first).await).await });

@@ -89,13 +89,13 @@ pub(crate) fn associated_data<'b>(buffer: &'b mut Buffer, binding: &Binding<'_>)
         Binding::Request { context, session, name } => {
             put(&MessageType::SessionData.header(Profile::Bound));
             put(context.as_bytes());
-            put(session.to_text().as_bytes());
+            put(session.as_bytes());
             put(name.as_str().as_bytes());
         }
         Binding::Response { context, session, request, name } => {
             put(&MessageType::ResponseData.header(Profile::Bound));
             put(context.as_bytes());
-            put(session.to_text().as_bytes());
+            put(session.as_bytes());
             put(request.as_bytes());
             put(name.as_str().as_bytes());
         }

@@ -82,20 +82,24 @@ impl fmt::Debug for KeyId {
 
 /// The name of a session: `sess_` and 32 characters of base64url, which are 192 bits (PROTOCOL 4.3).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionId([u8; Self::RAW_LEN]);
+pub struct SessionId {
+    raw: [u8; Self::RAW_LEN],
+    /// The text form. Kept, since the `bound` profile authenticates it with every message.
+    text: [u8; Self::LEN],
+}
 
 impl SessionId {
     /// Length of the text form, in bytes.
     pub const LEN: usize = 37;
     /// Length of the raw form, in bytes.
     pub const RAW_LEN: usize = 24;
-    const PREFIX: &'static str = "sess_";
+    const PREFIX: &'static [u8; 5] = b"sess_";
 
     /// Draws a new id.
     pub fn draw<R: CryptoRng + ?Sized>(rng: &mut R) -> Self {
         let mut raw = [0; Self::RAW_LEN];
         rng.fill_bytes(&mut raw);
-        Self(raw)
+        Self::from_raw(raw)
     }
 
     /// Reads the text form.
@@ -103,49 +107,63 @@ impl SessionId {
     /// # Errors
     /// [`Misuse::Identifier`] if the text does not have the form of a session id.
     pub fn parse(text: &str) -> Result<Self, Misuse> {
+        let text: [u8; Self::LEN] = text.as_bytes().try_into().map_err(|_| Misuse::Identifier)?;
         let encoded = text.strip_prefix(Self::PREFIX).ok_or(Misuse::Identifier)?;
         let mut raw = [0; Self::RAW_LEN];
         match Base64UrlUnpadded::decode(encoded, &mut raw) {
-            Ok(decoded) if decoded.len() == Self::RAW_LEN => Ok(Self(raw)),
+            Ok(decoded) if decoded.len() == Self::RAW_LEN => Ok(Self { raw, text }),
             _ => Err(Misuse::Identifier),
         }
     }
 
     /// Takes the raw form, as [`SessionId::to_raw`] gives it.
     #[must_use]
-    pub const fn from_raw(raw: [u8; Self::RAW_LEN]) -> Self {
-        Self(raw)
+    pub fn from_raw(raw: [u8; Self::RAW_LEN]) -> Self {
+        let mut text = [0; Self::LEN];
+        let (prefix, encoded) = text.split_at_mut(Self::PREFIX.len());
+        prefix.copy_from_slice(Self::PREFIX);
+        // 24 bytes always fill 32 characters.
+        let filled = Base64UrlUnpadded::encode(&raw, encoded).is_ok();
+        debug_assert!(filled, "24 bytes are 32 characters");
+        Self { raw, text }
     }
 
     /// The 24 raw bytes, a compact key for stores.
     #[must_use]
     pub const fn to_raw(self) -> [u8; Self::RAW_LEN] {
-        self.0
+        self.raw
     }
 
     /// The text form, as it stands in `X-SC-Session-Id`.
     #[must_use]
+    pub fn as_str(&self) -> &str {
+        // Always ASCII.
+        core::str::from_utf8(&self.text).unwrap_or_default()
+    }
+
+    /// The text form, as bytes.
+    pub(crate) const fn as_bytes(&self) -> &[u8; Self::LEN] {
+        &self.text
+    }
+
+    /// The text form, owned.
+    #[must_use]
     pub fn to_text(&self) -> heapless::String<{ Self::LEN }> {
-        let mut buffer = [0; 32];
-        let mut text = heapless::String::new();
-        let encoded = Base64UrlUnpadded::encode(&self.0, &mut buffer).unwrap_or_default();
-        // 5 and 32 characters always fit into 37.
-        let _ = text.push_str(Self::PREFIX);
-        let _ = text.push_str(encoded);
-        text
+        // 37 characters fit into 37.
+        heapless::String::try_from(self.as_str()).unwrap_or_default()
     }
 }
 
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_text())
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for SessionId {
     /// Shows the first characters only: enough to tell sessions apart, too little to close one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SessionId({}..)", self.to_text().get(..11).unwrap_or_default())
+        write!(f, "SessionId({}..)", self.as_str().get(..11).unwrap_or_default())
     }
 }
 

@@ -304,7 +304,7 @@ impl<'de> Deserialize<'de> for KeyId {
 
 impl Serialize for SessionId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.to_text())
+        serializer.serialize_str(self.as_str())
     }
 }
 

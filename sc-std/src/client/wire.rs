@@ -63,7 +63,7 @@ impl Wire {
     /// Tells the server that a session is over.
     pub(crate) async fn close(&self, session: &SessionId) -> Result<Response<Bytes>, TransportError> {
         let mut request = self.request(Method::POST, self.own_uri(CLOSE_PATH)?, Bytes::new());
-        request.headers_mut().insert(SESSION_ID, visible(&session.to_text()));
+        request.headers_mut().insert(SESSION_ID, visible(session.as_str()));
         self.send(request, MAX_DOCUMENT).await
     }
 
@@ -79,7 +79,7 @@ impl Wire {
         headers.insert(CLIENT_HASH, self.client_hash.clone());
         headers.insert(VERSION, HeaderValue::from_static("2"));
         if let Within::Session(id) = within {
-            headers.insert(SESSION_ID, visible(&id.to_text()));
+            headers.insert(SESSION_ID, visible(id.as_str()));
         }
         let cap = self.max_answer.saturating_add(MAX_OVERHEAD).max(MAX_DOCUMENT);
         let (parts, body) = self.send(request, cap).await?.into_parts();

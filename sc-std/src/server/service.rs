@@ -297,7 +297,7 @@ fn seal_head<S: Store, A, B>(
     headers.insert(CACHE_CONTROL, NO_STORE);
     headers.insert(VERSION, HeaderValue::from_static("2"));
     if let Some(created) = created {
-        if let Ok(id) = HeaderValue::from_str(&session.to_text()) {
+        if let Ok(id) = HeaderValue::from_str(session.as_str()) {
             headers.insert(SESSION_ID, id);
         }
         headers.insert(EXPIRES_AT, HeaderValue::from(created.expires_at.0));
