@@ -1,6 +1,7 @@
 //! Nothing is allocated for a message: neither to seal, nor to open, nor to parse it, with either provider.
 //!
 //! What AWS-LC allocates in C is not counted: it takes its memory from the C library.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::hint::black_box;
 
