@@ -231,8 +231,8 @@ fn two_cores(data: &Data, what: &str, fits: impl Fn(&str) -> bool) -> Goal {
 
 /// A property that a test holds, so the report only looks whether the test is there.
 fn no_allocation(workspace: &Path) -> Goal {
-    const FILE: &str = "benches/tests/no_allocation.rs";
-    const TEST: &str = "sealing_opening_and_parsing_allocate_nothing";
+    const FILE: &str = "sc-std/tests/allocations.rs";
+    const TEST: &str = "sealing_parsing_and_opening_allocate_nothing";
     let text = "no heap allocation for a seal, open or parse".to_owned();
     match std::fs::read_to_string(workspace.join(FILE)) {
         Ok(source) if source.contains(&format!("fn {TEST}(")) => {

@@ -7,16 +7,20 @@ use std::process::Command;
 /// Crates of the libraries that the comparison is about, beside those that the benchmarks themselves take.
 const OURS: [&str; 7] = ["aes-gcm", "aws-lc-rs", "axum", "criterion", "hyper", "rsa", "tokio"];
 /// Dependencies of the benchmarks that are tools, not peers.
-const TOOLS: [&str; 12] = [
-    "allocation-counter",
+const TOOLS: [&str; 16] = [
+    "crypto-bigint",
     "futures-util",
+    "gungraun",
     "http",
+    "pkcs1",
     "rand",
     "rand_core",
     "sc-core",
     "sc-std",
     "serde",
     "serde_json",
+    "sha2",
+    "spki",
     "svg",
     "tempfile",
     "tower",

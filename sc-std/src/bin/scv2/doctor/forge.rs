@@ -67,6 +67,11 @@ impl Forge {
 
     /// Wraps a key, with a flaw.
     pub(super) fn wrap(&self, key: &[u8; KEY_LEN], flaw: Flaw) -> Vec<u8> {
+        self.raise(&self.block(key, flaw))
+    }
+
+    /// The block around a key, with a flaw: as long as the modulus.
+    pub(super) fn block(&self, key: &[u8; KEY_LEN], flaw: Flaw) -> Vec<u8> {
         let mut text = key.to_vec();
         match flaw {
             Flaw::ShortKey => text.truncate(KEY_LEN - 1),
@@ -93,7 +98,7 @@ impl Forge {
         mask(&mut data, &seed);
         mask(&mut seed, &data);
         let first = u8::from(flaw == Flaw::FirstByte);
-        self.raise(&[&[first], &seed[..], &data].concat())
+        [&[first], &seed[..], &data].concat()
     }
 
     /// A number below the modulus and nothing else.
