@@ -259,6 +259,21 @@ async fn a_renewal_that_fails_or_hangs_leaves_the_old_session_in_use() {
     assert!(renewing.await.unwrap().is_ok());
 }
 
+#[tokio::test(start_paused = true)]
+async fn in_the_last_moments_of_a_session_everybody_waits_for_its_renewal() {
+    let fake = Fake::new();
+    fake.set(|state| (state.ttl_ms, state.delay) = (10 * 60 * 1000, Duration::from_millis(200)));
+    let client = fake.client().build().unwrap();
+    client.call(&Pay { amount: 1 }).await.unwrap();
+    // Not over yet, but before a message can arrive.
+    tokio::time::advance(Duration::from_millis(599_500)).await;
+    fake.set(|state| state.delay = Duration::from_millis(500));
+    let (pay, other) = (Pay { amount: 2 }, Pay { amount: 3 });
+    let (one, other) = tokio::join!(client.call(&pay), client.call(&other));
+    assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
+    assert_eq!(fake.count(SESSION), 2);
+}
+
 #[tokio::test]
 async fn a_session_is_renewed_at_80_percent_of_its_messages() {
     let fake = Fake::new();

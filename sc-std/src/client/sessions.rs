@@ -26,6 +26,9 @@ use super::wire::Wire;
 /// After a renewal that failed, how long the old session is used without another attempt.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(5);
 
+/// A session with less time than this may be over before a message arrives, in milliseconds.
+const LAST_MOMENTS_MS: u64 = 2_000;
+
 /// A provider whose keys may be shared by threads. Every provider of this crate is one; the trait implements itself.
 pub trait ClientProvider:
     Provider<Aead: Send + Sync + 'static, KeyWrap: Send + Sync + 'static> + 'static
@@ -138,11 +141,16 @@ impl<P: ClientProvider> Sessions<P> {
         }
     }
 
-    /// Renews ahead of time if nobody else is at it; else, or if that fails, the old session still serves.
+    /// Renews ahead of time if nobody else is at it; else, or if that fails, the old session still serves. In its last
+    /// moments a renewal under way is waited for.
     ///
     /// Goes by the session endpoint whatever the way of set-up, so that no message hangs on it.
     async fn renewed(&self, wire: &Wire, old: Arc<Session<P>>) -> Arc<Session<P>> {
-        let Ok(machine) = self.machine.try_lock() else { return old };
+        let machine = match self.machine.try_lock() {
+            Ok(machine) => machine,
+            Err(_) if self.outlasts_a_message(&old) => return old,
+            Err(_) => self.machine.lock().await,
+        };
         {
             let shared = self.lock();
             match &shared.session {
@@ -163,6 +171,12 @@ impl<P: ClientProvider> Sessions<P> {
                 old
             }
         }
+    }
+
+    /// Whether a message that is sent now finds the session still alive.
+    fn outlasts_a_message(&self, session: &Session<P>) -> bool {
+        let later = Ticks(self.now().0.saturating_add(LAST_MOMENTS_MS));
+        !matches!(session.phase(later), Phase::Expired | Phase::Closed)
     }
 
     /// Forgets a session that the server does not know any more, unless another has taken its place.

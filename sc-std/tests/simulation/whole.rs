@@ -144,8 +144,8 @@ fn routes<S: Store>(server: &ScServer<S, QuickAead>, clock: &Arc<Skewed>, ran: &
 /// One world: what its faults were, and how its calls ended.
 struct Outcome {
     counts: Counts,
-    answered: u32,
-    failed: u32,
+    answered: usize,
+    failed: usize,
     store_failures: usize,
 }
 
@@ -191,7 +191,7 @@ async fn live(seed: u64, options: StoreOptions, profile: ProfileChoice) -> Outco
         })
         .collect();
 
-    let (mut answered, mut failed) = (0, 0);
+    let (mut answered, mut failed) = (0, Vec::new());
     for round in 0..CALLS {
         sleep(Duration::from_millis(dice.below(90_000))).await;
         if rate > 0 && dice.chance(200) {
@@ -204,8 +204,11 @@ async fn live(seed: u64, options: StoreOptions, profile: ProfileChoice) -> Outco
             join(judged(client, number, &ran), judged(client, number + 1, &ran))
         });
         for (one, other) in futures_util::future::join_all(calls).await {
-            for done in [one, other] {
-                if done { answered += 1 } else { failed += 1 }
+            for result in [one, other] {
+                match result {
+                    Ok(()) => answered += 1,
+                    Err(error) => failed.push(error),
+                }
             }
         }
     }
@@ -230,13 +233,13 @@ async fn live(seed: u64, options: StoreOptions, profile: ProfileChoice) -> Outco
             matches!(effect, crate::store::Effect::FailedBefore | crate::store::Effect::FailedAfter)
         })
         .count();
-    assert!(rate > 0 || failed == 0, "seed {seed}: {failed} calls failed without any fault");
+    assert!(rate > 0 || failed.is_empty(), "seed {seed}: calls failed without any fault: {failed:?}");
     let counts = wires.counts.lock().unwrap().clone();
-    Outcome { counts, answered, failed, store_failures }
+    Outcome { counts, answered, failed: failed.len(), store_failures }
 }
 
-/// One call, whose result is held against what the handler saw; whether it succeeded.
-async fn judged(client: &ScClient<Quick<QuickAead>>, number: u64, ran: &Ran) -> bool {
+/// One call, whose result is held against what the handler saw.
+async fn judged(client: &ScClient<Quick<QuickAead>>, number: u64, ran: &Ran) -> Result<(), String> {
     let (path, repeatable) = PATHS[usize::from(number % 2 == 1)];
     let sent = json!({ "number": number }).to_string();
     let result: Result<Vec<u8>, ClientError> =
@@ -247,11 +250,11 @@ async fn judged(client: &ScClient<Quick<QuickAead>>, number: u64, ran: &Ran) -> 
             let answer: Value = serde_json::from_slice(&answer).unwrap();
             assert_eq!(answer["data"]["number"], number, "the answer to another call");
             assert!(times >= 1, "{number} succeeded, and nobody did it");
-            true
+            Ok(())
         }
         Err(error) => {
             assert!(times == 0 || error.may_have_executed(), "{number} was executed, but: {error}");
-            false
+            Err(format!("{number}: {error:?}"))
         }
     }
 }
@@ -259,7 +262,7 @@ async fn judged(client: &ScClient<Quick<QuickAead>>, number: u64, ran: &Ran) -> 
 /// Without faults a client is well again before long.
 async fn recover(client: &ScClient<Quick<QuickAead>>, first: u64, ran: &Ran) {
     for number in first..first + 20 {
-        if judged(client, number, ran).await {
+        if judged(client, number, ran).await.is_ok() {
             return;
         }
         sleep(Duration::from_secs(300)).await;

@@ -8,7 +8,7 @@ use sc_core::document::{PublicKeyDocument, SessionAnswer};
 use sc_core::envelope::Profile;
 use sc_core::id::{Ticks, UnixMillis};
 use sc_core::retry::{Attempts, Recovery, Refused, Repeatable};
-use sc_core::session::Session;
+use sc_core::session::{Phase, Session};
 
 use super::{Held, Party, SET_UP_TRIES, read};
 use crate::kit::Kit;
@@ -16,6 +16,9 @@ use crate::network::Target;
 use crate::operator::hashes;
 use crate::report::Event;
 use crate::world::World;
+
+/// A session with less time than this is not used while another is to be had, as in `ScClient`.
+const LAST_MOMENTS_MS: u64 = 2_000;
 
 impl<K: Kit> World<K> {
     /// The session at hand, or another. `None`: there is none, or the first request is to bring one.
@@ -30,7 +33,10 @@ impl<K: Kit> World<K> {
         match (state, held) {
             (State::Ready, held) => held,
             (State::AboutToExpire, Some(old)) => {
-                if now.0 < party.renew_from.get() {
+                // In its last moments it may be over before a message arrives.
+                let later = old.session.phase(Ticks(now.0 + LAST_MOMENTS_MS));
+                let outlasts = !matches!(later, Phase::Expired | Phase::Closed);
+                if outlasts && now.0 < party.renew_from.get() {
                     return Some(old);
                 }
                 party.renew_from.set(now.0 + 5_000);
