@@ -21,7 +21,7 @@ fn handshake() -> snow::Builder<'static> {
 }
 
 fn ohttp_config() -> ohttp::KeyConfig {
-    let suite = ohttp::SymmetricSuite::new(ohttp::hpke::Kdf::HkdfSha256, ohttp::hpke::Aead::Aes256Gcm);
+    let suite = ohttp::SymmetricSuite::new(ohttp::hpke::Kdf::HkdfSha256, ohttp::hpke::Aead::Aes128Gcm);
     ohttp::KeyConfig::new(1, ohttp::hpke::Kem::X25519Sha256, vec![suite]).unwrap()
 }
 

@@ -1,5 +1,5 @@
 //! Other ways to protect a message, each as its documentation shows it: a Noise transport, TLS 1.3 records, HPKE contexts,
-//! JWE with a direct key, and Oblivious HTTP, which makes a key for each message.
+//! JWE with a direct key, and Oblivious HTTP, which makes a key for each message (and has AES-128-GCM only).
 
 use std::hint::black_box;
 
@@ -159,8 +159,8 @@ fn tls_seal(
     for part in text.chunks(TLS_RECORD) {
         let (typ, version) = (ContentType::ApplicationData, ProtocolVersion::TLSv1_2);
         let message = OutboundPlainMessage { typ, version, payload: OutboundChunks::Single(part) };
-        *sequence += 1;
         record(encrypter.encrypt(message, *sequence).unwrap());
+        *sequence += 1;
     }
 }
 
@@ -168,8 +168,8 @@ fn tls_open(decrypter: &mut dyn MessageDecrypter, sequence: &mut u64, records: &
     for record in records {
         let (typ, version) = (ContentType::ApplicationData, ProtocolVersion::TLSv1_2);
         let message = InboundOpaqueMessage::new(typ, version, record);
-        *sequence += 1;
         black_box(decrypter.decrypt(message, *sequence).unwrap());
+        *sequence += 1;
     }
 }
 
@@ -191,6 +191,6 @@ fn jwe_seal(text: &[u8]) -> String {
 }
 
 fn ohttp_config() -> ohttp::KeyConfig {
-    let suite = ohttp::SymmetricSuite::new(ohttp::hpke::Kdf::HkdfSha256, ohttp::hpke::Aead::Aes256Gcm);
+    let suite = ohttp::SymmetricSuite::new(ohttp::hpke::Kdf::HkdfSha256, ohttp::hpke::Aead::Aes128Gcm);
     ohttp::KeyConfig::new(1, ohttp::hpke::Kem::X25519Sha256, vec![suite]).unwrap()
 }
