@@ -64,6 +64,23 @@ async fn no_new_session_after_a_lost_one_says_that_the_message_may_have_been_exe
 }
 
 #[tokio::test]
+async fn a_key_that_was_damaged_on_its_way_fails_one_call_and_is_fetched_again_by_the_next() {
+    for (way, path, code) in [
+        (SetUpWay::Endpoint, SESSION, Code::KeyExchangeFailed),
+        (SetUpWay::Endpoint, SESSION, Code::ValidationFailed),
+        (SetUpWay::Inline, FORGOT, Code::InvalidPayload),
+    ] {
+        let fake = Fake::new();
+        fake.on(path, move |_, _| Some(refuse_with(code)));
+        let client = fake.client().with_set_up(way).build().unwrap();
+        assert!(client.call(&forgot("a@example.com")).await.is_err(), "{way:?}");
+        fake.on(path, |_, response| Some(response));
+        client.call(&forgot("a@example.com")).await.unwrap();
+        assert_eq!(fake.count(PUBLIC_KEY), 2, "{way:?}");
+    }
+}
+
+#[tokio::test]
 async fn after_invalid_key_id_the_key_is_fetched_again_once() {
     for way in BOTH_WAYS {
         let fake = Fake::new();

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::error::{ClientError, ErrorAnswer, MessageError, SetUpError};
 use super::headers::{NewSession, said_at};
 use super::sessions::{ClientProvider, Obtained, Sessions, SetUpRight};
-use super::set_up::{code_of, ensure_key};
+use super::set_up::{code_of, doubts_the_key, ensure_key};
 use super::wire::{PlainAnswer, Received, Verdict, Wire, Within};
 use crate::rng::SystemSeeded;
 
@@ -163,7 +163,7 @@ async fn first<P: ClientProvider>(
             let code = code_of(&answer);
             let recovery = attempts.after(Refused::First, code);
             debug!(%code, ?recovery, "the first message was refused");
-            if code == Code::InvalidKeyId {
+            if doubts_the_key(code) {
                 right.machine.forget_key();
             } else if concerns_everybody(code) {
                 right.fail(SetUpError::Refused(Arc::clone(&answer)));

@@ -36,12 +36,15 @@ pub(crate) async fn set_up<P: ClientProvider>(
             Ok(session) => return Ok(session),
             Err(error) => error,
         };
-        if let SetUpError::Refused(answer) = &error
-            && attempts.after(Refused::SetUp, code_of(answer)) == Recovery::NewKey
-        {
-            debug!(reason = "unknown key id", "fetching the public key again");
-            machine.forget_key();
-            continue;
+        if let SetUpError::Refused(answer) = &error {
+            let code = code_of(answer);
+            if doubts_the_key(code) {
+                machine.forget_key();
+            }
+            if attempts.after(Refused::SetUp, code) == Recovery::NewKey {
+                debug!(reason = "unknown key id", "fetching the public key again");
+                continue;
+            }
         }
         pause(&mut backoff, error).await?;
     }
@@ -128,6 +131,16 @@ fn read<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<ReceivedAnswe
 
 fn not_ours(response: &Response<Bytes>) -> SetUpError {
     SetUpError::Answer { status: response.status().as_u16(), retry_after: retry_after(response.headers()) }
+}
+
+/// Whether the public key at hand may be why a set-up was refused: gone by now, or damaged when it was fetched. The next
+/// set-up then fetches it anew, instead of failing until the key is stale. Keys that do not unwrap are KEY_EXCHANGE_FAILED at
+/// the endpoint and INVALID_PAYLOAD inline, keys of another length VALIDATION_FAILED.
+pub(crate) const fn doubts_the_key(code: Code) -> bool {
+    matches!(
+        code,
+        Code::InvalidKeyId | Code::KeyExchangeFailed | Code::InvalidPayload | Code::ValidationFailed
+    )
 }
 
 /// The code of an answer; one that we do not know is an error without more to it.
