@@ -13,7 +13,7 @@ use axum::body::Body;
 use gungraun::prelude::*;
 use gungraun::{Callgrind, EventKind};
 use http::Request;
-use sc_benches::pair::{Text, body, call, connect, request, sealed};
+use sc_benches::pair::{Text, body, call, connect, plain, request, sealed};
 use sc_core::channel::{IvMode, Opener, Sealer};
 use sc_core::client::ProfileChoice;
 use sc_core::envelope::{Envelope, ParseOptions};
@@ -89,6 +89,10 @@ fn service(len: usize) -> Ready {
 #[bench::bytes_28(args = (28), setup = service, config = at_most(100_000_000))]
 #[bench::bytes_4096(args = (4_096), setup = service, config = at_most(100_000_000))]
 fn hundred_requests(ready: Ready) -> (Runtime, Router) {
+    answer_all(ready)
+}
+
+fn answer_all(ready: Ready) -> (Runtime, Router) {
     let Ready { runtime, app, requests } = ready;
     runtime.block_on(async {
         for request in requests {
@@ -98,5 +102,24 @@ fn hundred_requests(ready: Ready) -> (Runtime, Router) {
     (runtime, app)
 }
 
-library_benchmark_group!(name = hot_path, benchmarks = [parse, seal, open, hundred_requests]);
+/// The same handler in plain JSON: what of a sealed request is axum's.
+fn plain_service(len: usize) -> Ready {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let (app, json) = (plain(), Text::json(len));
+    let requests = (0..100).map(|_| request(None, json.clone())).collect();
+    runtime.block_on(async { body(call(&app, request(None, json.clone())).await).await });
+    Ready { runtime, app, requests }
+}
+
+#[library_benchmark]
+#[bench::bytes_28(args = (28), setup = plain_service)]
+#[bench::bytes_4096(args = (4_096), setup = plain_service)]
+fn hundred_plain_requests(ready: Ready) -> (Runtime, Router) {
+    answer_all(ready)
+}
+
+library_benchmark_group!(
+    name = hot_path,
+    benchmarks = [parse, seal, open, hundred_requests, hundred_plain_requests]
+);
 main!(library_benchmark_groups = hot_path);
