@@ -81,3 +81,21 @@ impl KeyWrap for Nothing {
         Ok(())
     }
 }
+
+/// A provider that takes no key of zeroes, and fails after it has done the worst it may: left text in the buffer.
+pub(crate) struct Failing;
+
+impl Aead for Failing {
+    fn expand(key: &[u8; 32]) -> Result<Self, ProviderError> {
+        if *key == [0; 32] { Err(ProviderError) } else { Ok(Self) }
+    }
+
+    fn seal(&self, _: &[u8; 12], _: &[u8], _: &mut [u8]) -> Result<[u8; 16], ProviderError> {
+        Err(ProviderError)
+    }
+
+    fn open(&self, _: &[u8; 12], _: &[u8], buffer: &mut [u8], _: &[u8; 16]) -> Result<(), ProviderError> {
+        buffer.fill(b'x');
+        Err(ProviderError)
+    }
+}

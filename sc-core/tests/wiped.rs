@@ -13,6 +13,7 @@ use sc_core::exchange::unwrap_keys;
 use sc_core::provider::Aead;
 use sc_core::rustcrypto::{Aes256GcmKey, RustCrypto};
 use sc_core::secret::{CandidateKeys, RequestKey, ResponseKey, SessionKeys, UnwrappedKey};
+use sc_core::server::PackedRecord;
 use sc_core::session::Session;
 
 /// The request key of these tests, and the response key.
@@ -108,6 +109,9 @@ fn a_session_leaves_no_schedule_at_the_client_and_no_keys_at_the_server() {
         let keys = encoded.as_ref().get(10..74).unwrap().to_vec();
         assert_wiped("EncodedRecord", encoded, &[&keys]);
         let [one, two] = [keys.get(..32).unwrap(), keys.get(32..).unwrap()];
+        let mut packed = PackedRecord::EMPTY;
+        created.record.pack_into(&mut packed);
+        assert_wiped("PackedRecord", packed, &[one, two]);
         assert_wiped("SessionRecord", created.record, &[one, two]);
 
         let session: Session<RustCrypto> = awaiting.accept(&answer, pair.now, pair.ticks).unwrap();

@@ -7,25 +7,7 @@ use rand_core::Rng;
 
 use super::*;
 use crate::provider::ProviderError;
-use crate::testing::{Nothing, SeededRng};
-
-/// A provider that fails after it has done the worst it may: left text in the buffer.
-struct Failing;
-
-impl Aead for Failing {
-    fn expand(key: &[u8; 32]) -> Result<Self, ProviderError> {
-        if *key == [0; 32] { Err(ProviderError) } else { Ok(Self) }
-    }
-
-    fn seal(&self, _: &[u8; 12], _: &[u8], _: &mut [u8]) -> Result<[u8; 16], ProviderError> {
-        Err(ProviderError)
-    }
-
-    fn open(&self, _: &[u8; 12], _: &[u8], buffer: &mut [u8], _: &[u8; 16]) -> Result<(), ProviderError> {
-        buffer.fill(b'x');
-        Err(ProviderError)
-    }
-}
+use crate::testing::{Failing, Nothing, SeededRng};
 
 fn sealer<A: Aead>(ivs: IvMode) -> Sealer<A> {
     Sealer::for_requests(&RequestKey::from_bytes([7; 32]), ivs, &mut SeededRng::new(1)).unwrap()

@@ -14,7 +14,9 @@ use crate::replay::{ClaimVerdict, LedgerVerdict};
 use crate::rustcrypto::Aes256GcmKey;
 use crate::server::{Grant, NewSession, Received, Refusal, RequestHead, Server, SetupWay};
 
-const GRANT: Grant = Grant { id: SessionId::from_raw([7; 24]), expires_at: UnixMillis(100_000) };
+fn grant() -> Grant {
+    Grant { id: SessionId::from_raw([7; 24]), expires_at: UnixMillis(100_000) }
+}
 
 /// One envelope, changed as the input says.
 ///
@@ -58,7 +60,7 @@ fn serve_first(rng: &mut Count, body: &mut [u8]) -> Result<Vec<u8>, Refusal> {
     }
     let keys = unwrap_keys(&Clear, rng, setup.wrapped(2048)?);
     let unclaimed = setup.open::<Aes256GcmKey>(keys, device(0), name())?;
-    let (_, opened) = unclaimed.settle(LedgerVerdict::New, GRANT)?;
+    let (_, opened) = unclaimed.settle(LedgerVerdict::New, grant())?;
     Ok(opened.plaintext.to_vec())
 }
 
@@ -68,7 +70,7 @@ fn set_up(rng: &mut Count, request: &SessionRequest) -> NewSession {
     let wrapped = setup.wrapped(2048).expect("of the right length");
     let keys = unwrap_keys(&Clear, rng, wrapped);
     let unclaimed = setup.accept(wrapped, keys, device(0)).expect("both unwrap");
-    unclaimed.settle(LedgerVerdict::New, GRANT).expect("new")
+    unclaimed.settle(LedgerVerdict::New, grant()).expect("new")
 }
 
 fn request(bound: bool, text: &[u8], input: &mut Input<'_>) {

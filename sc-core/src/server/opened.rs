@@ -59,10 +59,10 @@ impl<A> core::fmt::Debug for Opened<'_, '_, A> {
 }
 
 /// The right to seal one answer, error or not. Not Clone: one request, one answer.
-#[must_use = "once a request has opened, its answer is sealed, error or not"]
 ///
 /// Small: the key is expanded when the answer is sealed, so a responder costs little to move, and nothing if the message is
 /// refused after all.
+#[must_use = "once a request has opened, its answer is sealed, error or not"]
 pub struct Responder<'n, A> {
     key: ResponseKey,
     profile: Profile,
@@ -100,7 +100,8 @@ impl<'n, A: Aead> Responder<'n, A> {
     /// Seals the answer (type 129) into `out`, which is 32 bytes longer than `plaintext`.
     ///
     /// # Errors
-    /// [`Misuse`](crate::error::Misuse) of the buffer's length, or of a provider that fails.
+    /// [`Misuse`](crate::error::Misuse) of the buffer's length; of a provider that cannot expand the key or seal, and no
+    /// plaintext is in `out` then.
     pub fn seal_into<R: CryptoRng + ?Sized>(
         self,
         rng: &mut R,
@@ -129,7 +130,8 @@ impl<'n, A: Aead> Responder<'n, A> {
             Profile::Plain => Binding::Plain,
             Profile::Bound => Binding::Response { context, session, request: *request, name: *name },
         };
-        Sealer::<A>::for_responses(key)?.seal_frame(rng, &binding, plaintext, frame).map(drop)
+        let sealer = Sealer::<A>::for_responses(key).inspect_err(|_| frame.zeroize())?;
+        sealer.seal_frame(rng, &binding, plaintext, frame).map(drop)
     }
 }
 
@@ -145,6 +147,25 @@ impl<A> core::fmt::Debug for Responder<'_, A> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{Failing, SeededRng};
+
+    #[test]
+    fn a_provider_that_cannot_expand_or_seal_leaves_no_plaintext_in_the_frame() {
+        for key in [[0; 32], [7; 32]] {
+            let responder = Responder::<Failing> {
+                key: ResponseKey::from_bytes(key),
+                profile: Profile::Plain,
+                context: Context::from_bytes([0; 32]),
+                session: SessionId::from_raw([1; 24]),
+                request: Iv([0; 12]),
+                name: MessageName::new("name").unwrap(),
+                aead: PhantomData,
+            };
+            let mut frame = [b'p'; 64];
+            assert!(responder.seal_in_place(&mut SeededRng::new(1), &mut frame).is_err());
+            assert!(frame[4..].iter().all(|byte| *byte == 0), "{frame:?}");
+        }
+    }
 
     #[test]
     fn withheld_plaintext_is_wiped_unless_it_is_released() {

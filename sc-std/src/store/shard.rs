@@ -244,8 +244,59 @@ impl Shard {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use sc_core::document::SessionRequest;
+    use sc_core::envelope::Profile;
+    use sc_core::id::ClientHash;
+    use sc_core::replay::LedgerVerdict;
+    use sc_core::secret::{CandidateKeys, UnwrappedKey};
+    use sc_core::server::{Grant, Server};
 
+    use super::*;
+    use crate::rng::SystemSeeded;
+
+    /// A new session that lasts so long.
+    fn session(id: u8, expires_at: UnixMillis) -> NewSession {
+        let request = SessionRequest::new(KeyId::parse("key").unwrap(), &[1; 256], &[2; 256], Profile::Plain);
+        let server = Server::default();
+        let setup = server.set_up(&request).unwrap();
+        let [one, two] = [[3; 32], [4; 32]].map(|key| UnwrappedKey::from_result(Some(&key)));
+        let keys = CandidateKeys::combine(&mut SystemSeeded, one, two);
+        let wrapped = setup.wrapped(2048).unwrap();
+        let unclaimed = setup.accept(wrapped, keys, ClientHash::of(b"device").unwrap()).unwrap();
+        let grant = Grant { id: SessionId::from_raw([id; 24]), expires_at };
+        unclaimed.settle(LedgerVerdict::New, grant).unwrap()
+    }
+
+    #[test]
+    fn a_look_that_is_left_over_in_a_place_that_is_used_again_is_dropped() {
+        let (hasher, budget) = (RandomState::new(), ClaimBudget::new(10));
+        let options = StoreOptions::default().with_unused_ms(1_000_000).with_idle_ms(1_000_000);
+        let mut shard = Shard::new(hasher.clone());
+        let mut create = |shard: &mut Shard, id: u8, expires_at: u64| {
+            let session = session(id, UnixMillis(expires_at));
+            let hashed = HashedId::new(&hasher, &session.id);
+            shard.create(&hashed, &session, UnixMillis(0), &options, &budget).unwrap();
+            hashed
+        };
+        for round in 0..100 {
+            let closed = create(&mut shard, 1, 100 + round);
+            assert!(shard.close(&closed, &budget));
+        }
+        let second = create(&mut shard, 2, 1_000);
+        assert_eq!(
+            (shard.places.iter().count(), shard.deadlines.len()),
+            (1, 101),
+            "one place, a look for each"
+        );
+        assert_eq!(shard.purge(UnixMillis(500), &options, &budget, true), 0);
+        assert!(shard.find(&second, UnixMillis(500), &options).is_some());
+        assert_eq!(shard.deadlines.len(), 1, "only that of the session which lives");
+        assert_eq!(shard.purge(UnixMillis(1_000), &options, &budget, true), 1);
+        assert_eq!((shard.places.iter().count(), shard.deadlines.len(), shard.by_id.len()), (0, 0, 0));
+        assert_eq!(shard.keys.find(&KeyId::parse("key").unwrap()), None, "and its key's name is forgotten");
+    }
+
+    #[cfg(target_pointer_width = "64")]
     #[test]
     fn a_session_is_as_small_as_the_documents_say() {
         assert_eq!(size_of::<Option<Entry>>(), 216);

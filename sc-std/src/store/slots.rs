@@ -103,6 +103,16 @@ mod tests {
     }
 
     #[test]
+    fn a_value_is_dropped_where_it_stands_when_it_is_removed() {
+        let held = std::rc::Rc::new(());
+        let mut slots = Slots::default();
+        let (index, place) = slots.vacant().unwrap();
+        *place = Some(std::rc::Rc::clone(&held));
+        slots.remove(index);
+        assert_eq!(std::rc::Rc::strong_count(&held), 1, "so that a record in it is wiped now");
+    }
+
+    #[test]
     fn there_are_no_more_places_than_an_index_can_name() {
         let mut slots = Slots::<()> { used: MAX_PLACES, ..Slots::default() };
         assert!(slots.vacant().is_none());
