@@ -5,10 +5,10 @@
 #   benches/run.sh                   all parts, from nothing: figures of earlier runs are dropped
 #   benches/run.sh message cores     these parts anew, the others as they were; then the report
 #
-# Parts: message exchange server peers loopback million cores. What a part needs says benches/README.md.
+# Parts: message side_by_side exchange server peers loopback million cores. What a part needs says benches/README.md.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-all=(message exchange server peers loopback million cores)
+all=(message side_by_side exchange server peers loopback million cores)
 # In full, since cargo starts benchmarks in a folder of theirs.
 CARGO_TARGET_DIR=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")
 export CARGO_TARGET_DIR
@@ -29,7 +29,7 @@ for part in "$@"; do
     printf '\n== %s (%ss)\n' "$part" "$SECONDS"
     case $part in
         message | exchange | server) cargo bench --locked --package sc-benches --features peers --bench "$part" ;;
-        loopback | million | cores) cargo run --release --locked --package sc-benches --features peers --example "$part" ;;
+        side_by_side | loopback | million | cores) cargo run --release --locked --package sc-benches --features peers --example "$part" ;;
         peers) benches/peers.sh ;;
     esac
 done

@@ -21,12 +21,12 @@ fn sealer<A: Aead>(ivs: IvMode) -> Sealer<A> {
     Sealer::for_requests(&RequestKey::from_bytes(KEY), ivs, &mut SystemSeeded).unwrap()
 }
 
-pub(crate) fn seal_all(at: &mut At<'_>) {
+pub(crate) fn seal_all(at: &mut At) {
     seal::<AwsLcAead>(at, "aws-lc-rs");
     seal::<Aes256GcmKey>(at, "rustcrypto");
 }
 
-fn seal<A: Aead>(at: &mut At<'_>, provider: &str) {
+fn seal<A: Aead>(at: &mut At, provider: &str) {
     let mut frame = vec![0; at.size + OVERHEAD];
     let raw = A::expand(&KEY).unwrap();
     let text = frame.get_mut(HEAD_ROOM..HEAD_ROOM + at.size).unwrap();
@@ -48,12 +48,12 @@ fn seal<A: Aead>(at: &mut At<'_>, provider: &str) {
     });
 }
 
-pub(crate) fn open_all(at: &mut At<'_>) {
+pub(crate) fn open_all(at: &mut At) {
     open::<AwsLcAead>(at, "aws-lc-rs");
     open::<Aes256GcmKey>(at, "rustcrypto");
 }
 
-fn open<A: Aead>(at: &mut At<'_>, provider: &str) {
+fn open<A: Aead>(at: &mut At, provider: &str) {
     let mut sealed = vec![0; at.size + OVERHEAD];
     sealer::<A>(IvMode::Random).seal_in_place(&mut SystemSeeded, &mut sealed).unwrap();
     let raw = A::expand(&KEY).unwrap();

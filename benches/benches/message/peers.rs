@@ -21,7 +21,7 @@ const KEY: [u8; 32] = [7; 32];
 const TLS_RECORD: usize = 16_384;
 const NOISE_MESSAGE: usize = 65_535 - 16;
 
-pub(crate) fn seal_all(at: &mut At<'_>) {
+pub(crate) fn seal_all(at: &mut At) {
     let text = vec![0; at.size];
 
     let (mut client, _) = noise();
@@ -51,7 +51,7 @@ pub(crate) fn seal_all(at: &mut At<'_>) {
     });
 }
 
-pub(crate) fn open_all(at: &mut At<'_>) {
+pub(crate) fn open_all(at: &mut At) {
     let text = vec![0; at.size];
 
     let (mut client, mut server) = noise();

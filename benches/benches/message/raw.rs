@@ -13,7 +13,7 @@ fn ring_key() -> LessSafeKey {
     LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &KEY).unwrap())
 }
 
-pub(crate) fn seal_all(at: &mut At<'_>) {
+pub(crate) fn seal_all(at: &mut At) {
     let mut text = vec![0; at.size];
     let key = ring_key();
     at.seal("raw ring", || {
@@ -26,7 +26,7 @@ pub(crate) fn seal_all(at: &mut At<'_>) {
     at.seal("raw graviola", || key.encrypt(&IV, b"", black_box(&mut text), black_box(&mut tag)));
 }
 
-pub(crate) fn open_all(at: &mut At<'_>) {
+pub(crate) fn open_all(at: &mut At) {
     let key = ring_key();
     let mut sealed = vec![0; at.size];
     key.seal_in_place_append_tag(Nonce::assume_unique_for_key(IV), Aad::empty(), &mut sealed).unwrap();

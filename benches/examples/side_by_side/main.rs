@@ -1,0 +1,153 @@
+//! Messages side by side: every way of the benchmark `message` takes turns, batch by batch, with the raw AEAD of AWS-LC.
+//!
+//! Criterion measures one after another, and on a shared machine minutes lie between two values that are compared. Here
+//! both sides of a comparison lie within a fifth of a millisecond; what counts is the median of the ratios of all turns. A time
+//! is that ratio, times the median of all turns of the raw AEAD.
+//!
+//! `cargo run --release -p sc-benches --features peers --example side_by_side`
+#![allow(clippy::unwrap_used, reason = "a measurement that cannot run should say so at once")]
+
+#[allow(dead_code, reason = "the benchmark uses the rest")]
+#[path = "../../benches/message/ours.rs"]
+mod ours;
+#[cfg(feature = "peers")]
+#[path = "../../benches/message/peers.rs"]
+mod peers;
+#[cfg(feature = "peers")]
+#[path = "../../benches/message/raw.rs"]
+mod raw;
+
+use std::time::{Duration, Instant};
+
+use sc_benches::figures::Figures;
+use sc_core::provider::Aead;
+use sc_std::provider::AwsLcAead;
+
+const SIZES: [usize; 7] = [28, 256, 1_024, 4_096, 16_384, 65_536, 1_048_576];
+/// How long one side works before it is the other's turn.
+const BATCH: Duration = Duration::from_micros(100);
+/// Turns of each way.
+const TURNS: usize = 601;
+
+/// One size and one direction, as the ways of the benchmark see it.
+struct At {
+    size: usize,
+    /// Of each way: its name, and the median ratio of its time to the raw AEAD's.
+    ratios: Vec<(String, f64)>,
+    /// Nanoseconds of the raw AEAD, in every turn of every way.
+    raw: Vec<f64>,
+}
+
+impl At {
+    const fn new(size: usize) -> Self {
+        Self { size, ratios: Vec::new(), raw: Vec::new() }
+    }
+
+    fn seal(&mut self, who: &str, mut seal: impl FnMut()) {
+        let key = AwsLcAead::expand(&[7; 32]).unwrap();
+        let mut text = vec![0; self.size];
+        let mut raw = || {
+            std::hint::black_box(key.seal(&[9; 12], b"", std::hint::black_box(&mut text)).unwrap());
+        };
+        self.compare(who, |times| timed(times, &mut raw), |times| timed(times, &mut seal));
+    }
+
+    fn open<M>(&mut self, who: &str, mut sealed: impl FnMut() -> M, mut open: impl FnMut(&mut M)) {
+        let key = AwsLcAead::expand(&[7; 32]).unwrap();
+        let mut text = vec![0; self.size];
+        let tag = key.seal(&[9; 12], b"", &mut text).unwrap();
+        let mut raw = |text: &mut Vec<u8>| key.open(&[9; 12], b"", std::hint::black_box(text), &tag).unwrap();
+        self.compare(
+            who,
+            |times| timed_over(times, || text.clone(), &mut raw),
+            |times| timed_over(times, &mut sealed, &mut open),
+        );
+    }
+
+    fn compare(&mut self, who: &str, mut raw: impl FnMut(u32) -> f64, mut other: impl FnMut(u32) -> f64) {
+        let (raw_times, other_times) = (times_of_a_batch(&mut raw), times_of_a_batch(&mut other));
+        let mut ratios = Vec::with_capacity(TURNS);
+        for turn in 0..TURNS {
+            // Who goes first takes turns too.
+            let (one, two) = if turn % 2 == 0 {
+                let one = raw(raw_times);
+                (one, other(other_times))
+            } else {
+                let two = other(other_times);
+                (raw(raw_times), two)
+            };
+            ratios.push(two / one);
+            self.raw.push(one);
+        }
+        self.ratios.push((who.to_owned(), median(&mut ratios)));
+    }
+
+    fn write(mut self, figures: &mut Figures) {
+        let raw = median(&mut self.raw);
+        let size = self.size.to_string();
+        for (who, ratio) in &self.ratios {
+            println!("{size:>8} {who:<42} {:>12.1} ns {ratio:>9.3}", ratio * raw);
+            figures.add(who, &size, ratio * raw, "ns").unwrap();
+        }
+    }
+}
+
+/// Nanoseconds of one call, out of so many.
+fn timed(times: u32, work: &mut impl FnMut()) -> f64 {
+    let start = Instant::now();
+    for _ in 0..times {
+        work();
+    }
+    nanoseconds(start, times)
+}
+
+/// As [`timed`], each call with a value of its own, which is made before.
+fn timed_over<M>(times: u32, mut make: impl FnMut() -> M, work: &mut impl FnMut(&mut M)) -> f64 {
+    let mut values: Vec<_> = (0..times).map(|_| make()).collect();
+    let start = Instant::now();
+    values.iter_mut().for_each(work);
+    nanoseconds(start, times)
+}
+
+fn nanoseconds(start: Instant, times: u32) -> f64 {
+    start.elapsed().as_secs_f64() * 1e9 / f64::from(times)
+}
+
+/// How many calls fill a batch.
+fn times_of_a_batch(work: &mut impl FnMut(u32) -> f64) -> u32 {
+    let mut times = 1_u32;
+    while times < 4_096 && work(times) * f64::from(times) < BATCH.as_secs_f64() * 1e9 {
+        times *= 2;
+    }
+    times
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    *values.get(values.len() / 2).unwrap()
+}
+
+fn main() {
+    let mut figures = Figures::create("seal").unwrap();
+    for size in SIZES {
+        let mut at = At::new(size);
+        ours::seal_all(&mut at);
+        #[cfg(feature = "peers")]
+        {
+            raw::seal_all(&mut at);
+            peers::seal_all(&mut at);
+        }
+        at.write(&mut figures);
+    }
+    let mut figures = Figures::create("open").unwrap();
+    for size in SIZES {
+        let mut at = At::new(size);
+        ours::open_all(&mut at);
+        #[cfg(feature = "peers")]
+        {
+            raw::open_all(&mut at);
+            peers::open_all(&mut at);
+        }
+        at.write(&mut figures);
+    }
+}
