@@ -84,8 +84,11 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
     ) -> Result<(usize, Responder<'n, A>), Reject> {
         let id = *message.session_id();
         let store = &self.inner.store;
-        let record = self.ask_store(StoreCall::Find, store.find(&id, self.now())).await?;
-        let unclaimed = message.open::<A>(record.as_ref(), client, self.now(), name)?;
+        // The keys are gone again before the store is waited for once more.
+        let unclaimed = {
+            let record = self.ask_store(StoreCall::Find, store.find(&id, self.now())).await?;
+            message.open::<A>(record.as_ref(), client, self.now(), name)?
+        };
         let claim = store.claim(&id, unclaimed.claim(), self.now());
         let verdict = self.ask_store(StoreCall::Claim, claim).await?;
         let verdict = verdict.ok_or(Refusal::SessionUnknown)?;
