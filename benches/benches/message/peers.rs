@@ -12,7 +12,7 @@ use rustls::crypto::cipher::{
     AeadKey, InboundOpaqueMessage, Iv, MessageDecrypter, MessageEncrypter, OutboundChunks,
     OutboundOpaqueMessage, OutboundPlainMessage,
 };
-use rustls::{ContentType, ProtocolVersion, SupportedCipherSuite};
+use rustls::{ContentType, ProtocolVersion};
 
 use crate::At;
 
@@ -145,7 +145,7 @@ fn noise_open(at: &mut snow::TransportState, sealed: &[u8], out: &mut [u8]) {
 /// Both ends of a TLS 1.3 record layer, on AWS-LC.
 fn tls() -> (Box<dyn MessageEncrypter>, Box<dyn MessageDecrypter>) {
     let suite = rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_256_GCM_SHA384;
-    let SupportedCipherSuite::Tls13(suite) = suite;
+    let suite = suite.tls13().unwrap();
     let (aead, iv) = (suite.aead_alg, || Iv::from([9; 12]));
     (aead.encrypter(AeadKey::from(KEY), iv()), aead.decrypter(AeadKey::from(KEY), iv()))
 }

@@ -272,7 +272,7 @@ mod tests {
         let (hasher, budget) = (RandomState::new(), ClaimBudget::new(10));
         let options = StoreOptions::default().with_unused_ms(1_000_000).with_idle_ms(1_000_000);
         let mut shard = Shard::new(hasher.clone());
-        let mut create = |shard: &mut Shard, id: u8, expires_at: u64| {
+        let create = |shard: &mut Shard, id: u8, expires_at: u64| {
             let session = session(id, UnixMillis(expires_at));
             let hashed = HashedId::new(&hasher, &session.id);
             shard.create(&hashed, &session, UnixMillis(0), &options, &budget).unwrap();
