@@ -10,6 +10,8 @@ pub(super) const BEYOND_CHANCE: f64 = 5.0;
 const SURE: f64 = BEYOND_CHANCE + 1.65;
 /// From the median of absolute deviations to a standard deviation.
 const MAD_TO_SIGMA: f64 = 1.4826;
+/// Times of answers are skewed, and medians see less of that than ranks do: found by trying.
+const SKEW: f64 = 1.15;
 
 /// What was measured for one cause.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,7 +79,7 @@ fn against_rest(rounds: &[Vec<f64>], cause: usize, active: &[usize]) -> (f64, f6
     (median(differences), (rank_sum - expected) / spread)
 }
 
-/// The smallest difference that 19 of 20 samples like this one show, in microseconds, if times are about normal.
+/// The smallest difference that about 19 of 20 samples like this one show, in microseconds.
 fn smallest_seen(rounds: &[Vec<f64>], active: &[usize]) -> f64 {
     let k = number(active.len());
     if active.len() < 2 || rounds.is_empty() {
@@ -90,7 +92,7 @@ fn smallest_seen(rounds: &[Vec<f64>], active: &[usize]) -> f64 {
     });
     let sigma = MAD_TO_SIGMA * median(deviations.collect());
     let loss = (std::f64::consts::FRAC_PI_3 * (k + 1.0) / (k - 1.0)).sqrt();
-    SURE * sigma * loss / number(rounds.len()).sqrt()
+    SKEW * SURE * sigma * loss / number(rounds.len()).sqrt()
 }
 
 fn column(rounds: &[Vec<f64>], cause: usize) -> impl Iterator<Item = f64> {
@@ -116,14 +118,16 @@ fn number(count: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use rand_core::Rng;
-    use sc_std::rng::SystemSeeded;
+    use chacha20::ChaCha20Rng;
+    use rand_core::{Rng, SeedableRng};
 
     use super::*;
 
     /// Times like a loaded machine's: a base that wanders, noise that is skewed, now and then a pause of milliseconds.
-    fn noisy(rounds: usize, causes: usize, extra: impl Fn(usize) -> f64) -> Vec<Vec<f64>> {
-        let unit = || f64::from(SystemSeeded.next_u32()) / f64::from(u32::MAX);
+    /// From a seed, so that what holds nearly always holds every time.
+    fn noisy(seed: u64, rounds: usize, causes: usize, extra: impl Fn(usize) -> f64) -> Vec<Vec<f64>> {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        let mut unit = || f64::from(rng.next_u32()) / f64::from(u32::MAX);
         let mut base = 1500.0;
         let round = |_| {
             base += 40.0 * (unit() - 0.5);
@@ -140,8 +144,8 @@ mod tests {
     #[test]
     fn noise_alone_is_no_difference() {
         for causes in [2, 3, 12] {
-            for _ in 0..200 {
-                let (timings, _) = compare(&noisy(50, causes, |_| 0.0), 0.0);
+            for seed in 0..200 {
+                let (timings, _) = compare(&noisy(seed, 50, causes, |_| 0.0), 0.0);
                 assert!(timings.iter().all(|timing| !timing.differs), "{timings:?}");
             }
         }
@@ -150,7 +154,8 @@ mod tests {
     #[test]
     fn a_slow_cause_is_found_and_the_others_are_not_blamed_for_it() {
         for causes in [2, 3, 12] {
-            let (timings, _) = compare(&noisy(400, causes, |cause| if cause == 1 { 60.0 } else { 0.0 }), 5.0);
+            let (timings, _) =
+                compare(&noisy(1, 400, causes, |cause| if cause == 1 { 60.0 } else { 0.0 }), 5.0);
             let found: Vec<_> = timings.iter().filter(|timing| timing.differs).collect();
             assert_eq!(found.len(), 1, "{timings:?}");
             // Of two, either is the one that differs.
@@ -161,19 +166,20 @@ mod tests {
     #[test]
     fn a_certain_difference_below_the_smallest_effect_is_left_alone() {
         let slow = |cause| if cause == 1 { 60.0 } else { 0.0 };
-        let (timings, seen) = compare(&noisy(400, 4, slow), 500.0);
+        let (timings, seen) = compare(&noisy(1, 400, 4, slow), 500.0);
         assert!(timings[1].deviations > BEYOND_CHANCE && !timings[1].differs && seen >= 500.0, "{timings:?}");
     }
 
     #[test]
     fn what_is_said_to_be_seen_is_seen() {
-        let (_, seen) = compare(&noisy(300, 6, |_| 0.0), 0.0);
-        assert!(seen > 1.0 && seen < 100.0, "{seen}");
-        let hits = (0..40).filter(|_| {
-            let (timings, _) = compare(&noisy(300, 6, |cause| if cause == 2 { seen } else { 0.0 }), 0.0);
-            timings[2].differs
-        });
-        assert!(hits.count() >= 34);
+        for seed in 0..10 {
+            let (_, seen) = compare(&noisy(seed, 300, 6, |_| 0.0), 0.0);
+            assert!(seen > 1.0 && seen < 100.0, "{seen}");
+            let slow = |cause| if cause == 2 { seen } else { 0.0 };
+            let hits =
+                (0..40).filter(|seed| compare(&noisy(100 + seed, 300, 6, slow), 0.0).0[2].differs).count();
+            assert!(hits >= 34, "{hits} of 40 at {seen}");
+        }
     }
 
     #[test]
