@@ -1,7 +1,7 @@
 //! Bodies in memory that is wiped on drop, whole words at a time.
 //!
-//! `Zeroizing<Vec<u8>>` writes every byte on its own, and does so twice: more than two microseconds for 4 KiB, as much as
-//! the cipher takes for 10. The writes here are those of `zeroize` too, so no compiler drops them.
+//! `Zeroizing<Vec<u8>>` writes every byte on its own, and does so twice. The writes here are those of `zeroize` too, so no
+//! compiler drops them.
 
 use std::ops::{Deref, DerefMut};
 
