@@ -113,6 +113,7 @@ impl<A: Aead> Sealer<A> {
     ///
     /// # Security
     /// No associated data, as in the plain profile.
+    #[inline]
     pub fn seal_in_place<R: CryptoRng + ?Sized>(&self, rng: &mut R, frame: &mut [u8]) -> Result<Iv, Error> {
         self.seal_frame(rng, &Binding::Plain, None, frame)
     }
@@ -121,6 +122,7 @@ impl<A: Aead> Sealer<A> {
     ///
     /// # Errors
     /// As [`Sealer::seal_in_place`]; [`Misuse::BufferLength`] for any other length of `out`.
+    #[inline]
     pub fn seal_into<R: CryptoRng + ?Sized>(
         &self,
         rng: &mut R,
@@ -144,6 +146,7 @@ impl<A: Aead> Sealer<A> {
     }
 
     /// Seals one frame, from `plaintext` or in place.
+    #[inline]
     pub(crate) fn seal_frame<R: CryptoRng + ?Sized>(
         &self,
         rng: &mut R,
@@ -157,6 +160,7 @@ impl<A: Aead> Sealer<A> {
         Ok(iv)
     }
 
+    #[inline]
     fn seal_frame_with(
         &self,
         iv: Iv,
@@ -174,6 +178,7 @@ impl<A: Aead> Sealer<A> {
     }
 
     /// Seals one payload: 12 bytes for the IV, the plaintext, 16 bytes for the tag.
+    #[inline]
     pub(crate) fn seal_payload(
         &self,
         iv: Iv,
@@ -200,6 +205,7 @@ impl<A: Aead> Sealer<A> {
     }
 
     /// Reserves one message and gives its IV. The reservation is never given back.
+    #[inline]
     pub(crate) fn next_iv<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> Result<Iv, Error> {
         let count = self.reserve()?;
         let mut iv = [0; IV_LEN];
@@ -214,6 +220,7 @@ impl<A: Aead> Sealer<A> {
         Ok(Iv(iv))
     }
 
+    #[inline]
     fn reserve(&self) -> Result<u32, Error> {
         let next = |count: u32| if count < self.limit { count.checked_add(1) } else { None };
         // Relaxed: only the count itself is shared, and each value is given once.
@@ -270,6 +277,7 @@ impl<A: Aead> Opener<A> {
     ///
     /// # Security
     /// No associated data, as in the plain profile.
+    #[inline]
     pub fn open<'b>(&self, body: &'b mut [u8]) -> Result<&'b mut [u8], Error> {
         // One message may be as long as the caller's buffer; a server or client has its own cap before.
         let options = ParseOptions::default().with_max_plaintext(body.len());
@@ -277,6 +285,7 @@ impl<A: Aead> Opener<A> {
     }
 
     /// Opens one frame.
+    #[inline]
     pub(crate) fn open_frame<'b>(
         &self,
         binding: &Binding<'_>,
@@ -293,6 +302,7 @@ impl<A: Aead> Opener<A> {
     }
 
     /// Opens one payload: IV, ciphertext, tag. Wipes it if the tag does not verify.
+    #[inline]
     pub(crate) fn open_payload<'b>(
         &self,
         binding: &Binding<'_>,

@@ -287,6 +287,7 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
+    #[inline]
     pub(crate) fn parse(bytes: &[u8], options: &ParseOptions) -> Result<Self, Malformed> {
         options.check_len(bytes.len())?;
         let Some(([s, c, version, kind], body)) = bytes.split_first_chunk::<HEADER_LEN>() else {
@@ -313,6 +314,8 @@ impl Layout {
         Ok(layout)
     }
 
+    // Apart, so that the parse of the other types is small enough to be inlined, and writes no ranges.
+    #[inline(never)]
     fn read_exchange(&mut self, body: &[u8]) -> Result<(), Malformed> {
         let mut fields = Fields { rest: body, at: HEADER_LEN };
         let [key_id_len] = fields.array(Field::KeyIdLen)?;
