@@ -63,6 +63,16 @@ pub(crate) async fn read_frame<B: Body>(body: B, max: usize) -> Result<Buffer, R
     Ok(frame)
 }
 
+/// A frame around bytes of our own.
+pub(crate) fn frame(bytes: &[u8]) -> Buffer {
+    let len = HEAD_ROOM + bytes.len() + TAIL_ROOM;
+    let mut frame = Buffer::with_capacity(len);
+    frame.append_zeroes(HEAD_ROOM);
+    frame.append(bytes, len);
+    frame.append_zeroes(TAIL_ROOM);
+    frame
+}
+
 /// Appends a body; `admit` hears the length there will be before it is buffered.
 async fn append<B: Body>(
     out: &mut Buffer,

@@ -4,7 +4,10 @@
 //! The answer carries its [`Reject`] along as an extension. The layer or router around the handler writes the body
 //! again in the language of the request, and leaves everything else of the answer as the handler made it.
 
+use std::future::{Future, ready};
+
 use bytes::Bytes;
+use futures_util::future::Either;
 use http::Response;
 use http::header::{CONTENT_LANGUAGE, CONTENT_LENGTH, HeaderValue};
 use http_body::Body;
@@ -55,17 +58,28 @@ pub(crate) async fn finish_plain<B: Body + From<Bytes>>(
 
 /// Puts an error answer of a handler into a language. Any other answer, and one whose body has been changed since, stays
 /// as it is.
-pub(crate) async fn localize<B: Body + From<Bytes>>(
+pub(crate) fn localize<B: Body + From<Bytes>>(
+    mut response: Response<B>,
+    language: Language,
+) -> impl Future<Output = Response<B>> {
+    let Some(written) = response.extensions_mut().remove::<Written>() else {
+        return Either::Left(ready(response));
+    };
+    // By its length first: a long or endless body is not waited for.
+    let same_length = response.body().size_hint().exact() == u64::try_from(written.body.len()).ok();
+    if language == Language::En || !same_length {
+        return Either::Left(ready(response));
+    }
+    // Boxed, since it is rare: every answer would carry room for it.
+    Either::Right(Box::pin(rewrite(response, written, language)))
+}
+
+async fn rewrite<B: Body + From<Bytes>>(
     response: Response<B>,
+    written: Written,
     language: Language,
 ) -> Response<B> {
     let (mut head, body) = response.into_parts();
-    let Some(written) = head.extensions.remove::<Written>() else { return Response::from_parts(head, body) };
-    // By its length first: a long or endless body is not waited for.
-    let same_length = body.size_hint().exact() == u64::try_from(written.body.len()).ok();
-    if language == Language::En || !same_length {
-        return Response::from_parts(head, body);
-    }
     let bytes = match body.collect().await {
         Ok(body) => body.to_bytes(),
         // Of the length that was written, and broken: there is nothing of it to keep.

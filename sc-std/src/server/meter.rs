@@ -216,13 +216,13 @@ impl Meter {
     }
 
     /// Waits for a call of the store, and notes how long it took and whether it failed.
-    pub(crate) async fn store<T>(
+    pub(crate) async fn store<T, F: Future<Output = Result<T, StoreError>>>(
         &self,
         call: StoreCall,
-        work: impl Future<Output = Result<T, StoreError>>,
+        work: impl FnOnce() -> F,
     ) -> Result<T, StoreError> {
         let started = Stopwatch::start();
-        let result = work.await;
+        let result = work().await;
         self.timing(call).record_since(started);
         match &result {
             Ok(_) => {}

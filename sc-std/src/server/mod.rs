@@ -14,7 +14,8 @@
 //! | `open` | from a sealed body to a plaintext and a responder |
 //! | `unwrap` | private RSA operations behind admission, here or over a wire |
 //! | `endpoints` | public key, session, close |
-//! | `layer`, `service` | the tower middleware |
+//! | `layer`, `service` | the tower middleware: what is protected, and which way a request goes |
+//! | `exchange` | one sealed request: opened, handled, answered sealed |
 //! | `router` | routes as sealed or plain, for axum |
 //! | `sealed` | what handlers take and return, for axum |
 //! | `serve` | the serving loop, for axum |
@@ -24,6 +25,7 @@
 mod body;
 mod builder;
 mod endpoints;
+mod exchange;
 #[cfg(feature = "axum")]
 mod forgot_password;
 mod headers;
@@ -197,10 +199,12 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
     }
 
     /// Asks the store, in a span of its own, and notes what the operator should see of it.
-    async fn ask_store<T>(
+    ///
+    /// Takes what makes the future: a future that is handed on is kept once more at each step.
+    async fn ask_store<T, F: Future<Output = Result<T, StoreError>>>(
         &self,
         call: StoreCall,
-        work: impl Future<Output = Result<T, StoreError>>,
+        work: impl FnOnce() -> F,
     ) -> Result<T, StoreError> {
         let span = tracing::trace_span!("scv2.store", operation = call.name());
         tracing::Instrument::instrument(self.inner.meter.store(call, work), span).await

@@ -1,5 +1,6 @@
 //! From a sealed body to a plaintext and a responder: asks keys, store and admission what the machine asks for.
 
+use std::future::Future;
 use std::net::IpAddr;
 
 use bytes::Bytes;
@@ -43,69 +44,69 @@ pub(crate) struct Created {
 
 impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
     /// Opens a protected request. Once this succeeds, the answer is sealed, error or not.
-    pub(crate) async fn open<'n>(
+    pub(crate) fn open<'n>(
         &self,
         headers: &HeaderMap,
         mut body: Buffer,
         client: ClientHash,
         address: IpAddr,
         name: MessageName<'n>,
-    ) -> Result<OpenedRequest<'n, A>, Reject> {
-        let session_id = header_text(single(headers, &SESSION_ID)?);
-        let version = header_text(single(headers, &VERSION)?);
-        let as_text = self.inner.text_envelope && body.trim_ascii_start().first() == Some(&b'{');
-        if as_text && version.is_none_or(|version| version == "2") {
-            body = from_text(&body)?;
+    ) -> impl Future<Output = Result<OpenedRequest<'n, A>, Reject>> + Send {
+        async move {
+            let session_id = header_text(single(headers, &SESSION_ID)?);
+            let version = header_text(single(headers, &VERSION)?);
+            let as_text = self.inner.text_envelope && body.trim_ascii_start().first() == Some(&b'{');
+            if as_text && version.is_none_or(|version| version == "2") {
+                body = from_text(&body)?;
+            }
+            let length = body.len();
+            let (plaintext_len, responder, created) =
+                match self.inner.rules.receive(&RequestHead { session_id, version }, &mut body)? {
+                    Received::Message(message) => {
+                        let (len, responder) = self.open_message(message, &client, name).await?;
+                        (len, responder, None)
+                    }
+                    Received::Setup(setup) => {
+                        // Boxed, since it is rare and large: an ordinary message would carry room for it.
+                        let first = Box::pin(self.open_first(setup, client, address, name));
+                        let (len, responder, created) = first.await?;
+                        (len, responder, Some(created))
+                    }
+                };
+            let end = length.saturating_sub(TAIL_ROOM);
+            let plaintext = body.into_bytes().slice(end.saturating_sub(plaintext_len)..end);
+            Ok(OpenedRequest { plaintext, responder, created, as_text })
         }
-        let head = RequestHead { session_id, version };
-        let length = body.len();
-        let (plaintext_len, responder, created) = match self.inner.rules.receive(&head, &mut body)? {
-            Received::Message(message) => {
-                let (len, responder) = self.open_message(message, &client, name).await?;
-                (len, responder, None)
-            }
-            Received::Setup(setup) => {
-                // Boxed, since it is rare and large: an ordinary message would carry room for it.
-                let first = Box::pin(self.open_first(setup, client, address, name));
-                let (len, responder, created) = first.await?;
-                (len, responder, Some(created))
-            }
-        };
-        let end = length.saturating_sub(TAIL_ROOM);
-        let plaintext = body.into_bytes().slice(end.saturating_sub(plaintext_len)..end);
-        Ok(OpenedRequest { plaintext, responder, created, as_text })
     }
 
-    async fn open_message<'n>(
+    fn open_message<'n>(
         &self,
         message: SessionMessage<'_>,
         client: &ClientHash,
         name: MessageName<'n>,
-    ) -> Result<(usize, Responder<'n, A>), Reject> {
+    ) -> impl Future<Output = Result<(usize, Responder<'n, A>), Reject>> + Send {
         let id = *message.session_id();
-        let store = &self.inner.store;
-        // The keys are gone again before the store is waited for once more.
-        let unclaimed = {
-            let record = self.ask_store(StoreCall::Find, store.find(&id, self.now())).await?;
-            message.open::<A>(record.as_ref(), client, self.now(), name)?
-        };
-        let claim = store.claim(&id, unclaimed.claim(), self.now());
-        let verdict = self.ask_store(StoreCall::Claim, claim).await?;
-        let verdict = verdict.ok_or(Refusal::SessionUnknown)?;
-        match unclaimed.settle(verdict) {
-            Ok(opened) => Ok((opened.plaintext.len(), opened.responder)),
-            Err(refusal) => {
-                if refusal.ends_session() {
-                    tracing::warn!(session = ?id, cause = %refusal, "session ended");
-                    match Box::pin(self.end(&id)).await {
-                        Ok(()) => self.inner.meter.closed_at_limit.one(),
-                        Err(error) => {
-                            tracing::error!(session = ?id, %error, "the session could not be ended");
-                        }
-                    }
+        async move {
+            let store = &self.inner.store;
+            // The keys are gone again before the store is waited for once more.
+            let unclaimed = {
+                let record = self.ask_store(StoreCall::Find, || store.find(&id, self.now())).await?;
+                message.open::<A>(record.as_ref(), client, self.now(), name)?
+            };
+            let claim = || store.claim(&id, unclaimed.claim(), self.now());
+            let verdict = self.ask_store(StoreCall::Claim, claim).await?;
+            let refusal = match unclaimed.settle(verdict.ok_or(Refusal::SessionUnknown)?) {
+                Ok(opened) => return Ok((opened.plaintext.len(), opened.responder)),
+                Err(refusal) => refusal,
+            };
+            if refusal.ends_session() {
+                tracing::warn!(session = ?id, cause = %refusal, "session ended");
+                match Box::pin(self.end(&id)).await {
+                    Ok(()) => self.inner.meter.closed_at_limit.one(),
+                    Err(error) => tracing::error!(session = ?id, %error, "the session could not be ended"),
                 }
-                Err(refusal.into())
             }
+            Err(refusal.into())
         }
     }
 
@@ -139,7 +140,7 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
         key: &PublicKeyInfo,
         hashes: &[WrappedKeyHash; 2],
     ) -> Result<bool, StoreError> {
-        let look = self.inner.store.knows_wrapped(&key.key_id, hashes);
+        let look = || self.inner.store.knows_wrapped(&key.key_id, hashes);
         self.ask_store(StoreCall::KnowsWrapped, look).await
     }
 
@@ -149,13 +150,13 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
         key: &PublicKeyInfo,
         hashes: &[WrappedKeyHash; 2],
     ) -> Result<LedgerVerdict, StoreError> {
-        let claim = self.inner.store.claim_wrapped(&key.key_id, hashes, key.expires_at);
+        let claim = || self.inner.store.claim_wrapped(&key.key_id, hashes, key.expires_at);
         self.ask_store(StoreCall::ClaimWrapped, claim).await
     }
 
     /// Ends a session.
     pub(crate) async fn end(&self, id: &SessionId) -> Result<(), StoreError> {
-        let result = self.ask_store(StoreCall::Close, self.inner.store.close(id)).await;
+        let result = self.ask_store(StoreCall::Close, || self.inner.store.close(id)).await;
         self.inner.meter.live(&self.inner.store);
         result
     }
@@ -181,7 +182,7 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
         if let Some(log) = &self.inner.key_log {
             log.write(&id, &session.record.keys_for_log());
         }
-        self.ask_store(StoreCall::Create, self.inner.store.create(session, self.now())).await?;
+        self.ask_store(StoreCall::Create, || self.inner.store.create(session, self.now())).await?;
         if let Err(gone) = self.find_key(key_id) {
             self.end(&id).await?;
             return Err(gone);
