@@ -5,3 +5,4 @@
 pub mod figures;
 pub mod pair;
 pub mod sessions;
+pub mod turns;

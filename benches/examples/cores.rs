@@ -1,7 +1,8 @@
 //! What two cores do more than one: sealed requests through the layer, key exchanges, and, as the most that the machine
 //! allows, the raw cipher and the raw private operation.
 //!
-//! Threads share the server and the store, as a service's do. One and two threads take turns.
+//! Threads share the server and the store, as a service's do. One and two threads take turns; what counts is the median of
+//! the ratios of neighbours.
 //!
 //! `cargo run --release -p sc-benches --example cores -- [TURNS]`
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot run should say so at once")]
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use sc_benches::figures::Figures;
 use sc_benches::pair::{Text, body, call, connect, request, seal, sealed};
+use sc_benches::turns::{Compared, compare};
 use sc_core::client::ProfileChoice;
 use sc_core::exchange::{WrappedKeys, unwrap_keys};
 use sc_core::provider::{Aead, KeyUnwrap, KeyWrap};
@@ -40,11 +42,6 @@ fn rate<P>(threads: usize, prepare: impl Fn() -> P + Sync, work: impl Fn(P) -> u
         done.iter().map(|(times, ..)| times).sum::<f64>()
             / ended.duration_since(began).max(Duration::from_nanos(1)).as_secs_f64()
     })
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    *values.get(values.len() / 2).unwrap()
 }
 
 /// Sealed requests a second, of one session for each thread.
@@ -125,9 +122,9 @@ fn main() {
     ];
     let mut figures = Figures::create("cores").unwrap();
     for (case, measure) in cases {
-        let (one, two): (Vec<_>, Vec<_>) = (0..turns).map(|_| (measure(1), measure(2))).unzip();
-        let (one, two) = (median(one), median(two));
-        println!("{case}: {one:.0}/s on one core, {two:.0}/s on two, {:.2} times", two / one);
+        let Compared { first: one, ratio } = compare(turns, || measure(1), || measure(2));
+        let two = one * ratio;
+        println!("{case}: {one:.0}/s on one core, {two:.0}/s on two, {ratio:.2} times");
         figures.add(case, "1", one, "1/s").unwrap();
         figures.add(case, "2", two, "1/s").unwrap();
     }

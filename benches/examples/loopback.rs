@@ -2,7 +2,7 @@
 //!
 //! Each server runs on one thread of its own, and one client keeps 16 connections of it busy, so that the server is the
 //! one that is waited for. Requests are sealed beforehand: a client's own work is not a server's cost. The two servers
-//! take turns, so that what else the machine does disturbs both alike; the medians of all turns are compared.
+//! take turns, so that what else the machine does disturbs both alike; what counts is the median of the ratios of all turns.
 //!
 //! `cargo run --release -p sc-benches --example loopback -- [TURNS]`
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot run should say so at once")]
@@ -14,6 +14,7 @@ use std::time::Instant;
 use axum::Router;
 use sc_benches::figures::Figures;
 use sc_benches::pair::{DEVICE, PATH, Text, connect, plain, seal, sealed};
+use sc_benches::turns::{compare, median};
 use sc_core::client::ProfileChoice;
 use sc_core::session::{Pending, Session};
 use sc_std::provider::AwsLc;
@@ -122,11 +123,6 @@ fn turn(connections: &mut [Connection<'_>], json: &[u8]) -> f64 {
     f64::from(u32::try_from(CONNECTIONS * REQUESTS).unwrap()) / seconds
 }
 
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    *values.get(values.len() / 2).unwrap()
-}
-
 fn main() {
     let turns = std::env::args().nth(1).map_or(TURNS, |turns| turns.parse().unwrap());
     let mut figures = Figures::create("loopback").unwrap();
@@ -135,7 +131,7 @@ fn main() {
     let addresses = [serve(plain()), serve(app.clone())];
     for len in [28, 4_096] {
         let json = Text::json(len);
-        let mut medians = Vec::new();
+        let (mut medians, mut ratios) = (Vec::new(), Vec::new());
         for (case, profile) in
             [("sealed, plain profile", ProfileChoice::Plain), ("sealed, bound", ProfileChoice::RequireBound)]
         {
@@ -145,19 +141,19 @@ fn main() {
             let mut plain: Vec<_> = (0..CONNECTIONS).map(|_| open(addresses[0], None)).collect();
             let mut sealed: Vec<_> =
                 sessions.iter().map(|session| open(addresses[1], Some(session))).collect();
-            let mut rates = [Vec::new(), Vec::new()];
-            for _ in 0..turns {
-                rates[0].push(turn(&mut plain, &json));
-                rates[1].push(turn(&mut sealed, &json));
-            }
-            let [plain, sealed] = rates.each_mut().map(|rates| median(rates));
+            let compared = compare(turns, || turn(&mut plain, &json), || turn(&mut sealed, &json));
+            let (plain, sealed) = (compared.first, compared.second());
             println!(
                 "{len:5} bytes: plain JSON {plain:7.0}/s, {case} {sealed:7.0}/s, ratio {:.3}",
-                sealed / plain
+                compared.ratio
             );
-            figures.add(case, &len.to_string(), sealed, "requests/s").unwrap();
+            ratios.push((case, compared.ratio));
             medians.push(plain);
         }
-        figures.add("plain JSON", &len.to_string(), median(&mut medians), "requests/s").unwrap();
+        let plain = median(&mut medians);
+        figures.add("plain JSON", &len.to_string(), plain, "requests/s").unwrap();
+        for (case, ratio) in ratios {
+            figures.add(case, &len.to_string(), ratio * plain, "requests/s").unwrap();
+        }
     }
 }

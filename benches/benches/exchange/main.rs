@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot run should say so at once")]
 
+mod ours;
 #[cfg(feature = "peers")]
 mod peers;
 
@@ -12,16 +13,15 @@ use std::time::Duration;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main};
 use sc_core::client::{Client, ClientOptions};
-use sc_core::document::{PublicKeyDocument, SessionRequest};
-use sc_core::envelope::Profile;
-use sc_core::exchange::unwrap_keys;
-use sc_core::id::{ClientHash, KeyId, SessionId, Ticks, UnixMillis};
+use sc_core::document::PublicKeyDocument;
+use sc_core::id::Ticks;
 use sc_core::provider::{KeyUnwrap, KeyWrap, Provider};
-use sc_core::replay::LedgerVerdict;
 use sc_core::rustcrypto::{RsaPrivateKey, RustCrypto};
-use sc_core::server::{Grant, Server};
-use sc_std::provider::{AwsLc, AwsLcPrivateKey, AwsLcPublicKey};
+use sc_core::server::Server;
+use sc_std::provider::{AwsLc, AwsLcPrivateKey};
 use sc_std::rng::SystemSeeded;
+
+use ours::{ServerSide, key_id};
 
 type Group<'c> = BenchmarkGroup<'c, WallTime>;
 
@@ -46,38 +46,13 @@ fn client<P: Provider>(group: &mut Group<'_>, provider: &str, spki: &[u8]) {
     });
 }
 
-/// The server's side, from a request for a session to its record. The ledger and the store are measured elsewhere.
+/// The server's side. The ledger and the store are measured elsewhere.
 fn server<K: KeyUnwrap>(group: &mut Group<'_>, provider: &str, private: &K, spki: &[u8]) {
-    let public = AwsLcPublicKey::from_spki(spki).unwrap();
-    let bits = private.modulus_bits();
-    let [request, response] = [1, 2].map(|byte| {
-        let mut out = vec![0; bits / 8];
-        public.wrap(&mut SystemSeeded, &[byte; 32], &mut out).unwrap();
-        out
-    });
+    let (bits, side) = (private.modulus_bits(), ServerSide::new(private, spki));
     group.bench_function(BenchmarkId::new(format!("two raw {provider} operations"), bits), |b| {
-        b.iter(|| {
-            let first = private.unwrap_key(&mut SystemSeeded, black_box(&request));
-            (first, private.unwrap_key(&mut SystemSeeded, black_box(&response)))
-        });
+        b.iter(|| side.two_raw_operations());
     });
-    let (machine, client) = (Server::default(), ClientHash::of(b"a-device").unwrap());
-    let request = SessionRequest::new(key_id(), &request, &response, Profile::Bound);
-    group.bench_function(BenchmarkId::new(format!("scv2 {provider}"), bits), |b| {
-        b.iter(|| {
-            let setup = machine.set_up(black_box(&request)).unwrap();
-            let wrapped = setup.wrapped(bits).unwrap();
-            let keys = unwrap_keys(private, &mut SystemSeeded, wrapped);
-            let unclaimed = setup.accept(wrapped, keys, client).unwrap();
-            black_box(unclaimed.hashes());
-            let id = SessionId::draw(&mut SystemSeeded);
-            unclaimed.settle(LedgerVerdict::New, Grant { id, expires_at: UnixMillis(u64::MAX) }).unwrap()
-        });
-    });
-}
-
-fn key_id() -> KeyId {
-    KeyId::parse("00112233445566778899aabbccddeeff").unwrap()
+    group.bench_function(BenchmarkId::new(format!("scv2 {provider}"), bits), |b| b.iter(|| side.set_up()));
 }
 
 fn exchange(c: &mut Criterion) {

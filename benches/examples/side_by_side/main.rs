@@ -1,12 +1,16 @@
-//! Messages side by side: every way of the benchmark `message` takes turns, batch by batch, with the raw AEAD of AWS-LC.
+//! Side by side: every way of the benchmark `message` takes turns, batch by batch, with the raw AEAD of AWS-LC, and a
+//! server's part of a set-up with two raw private operations.
 //!
 //! Criterion measures one after another, and on a shared machine minutes lie between two values that are compared. Here
-//! both sides of a comparison lie within a fifth of a millisecond; what counts is the median of the ratios of all turns. A time
-//! is that ratio, times the median of all turns of the raw AEAD.
+//! both sides of a comparison lie within a fifth of a millisecond, or, for a set-up, some milliseconds; what counts is
+//! the median of the ratios of all turns. A time is that ratio, times the median of all turns of the raw operation.
 //!
 //! `cargo run --release -p sc-benches --features peers --example side_by_side`
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot run should say so at once")]
 
+#[allow(dead_code, reason = "the benchmark uses the rest")]
+#[path = "../../benches/exchange/ours.rs"]
+mod exchange;
 #[allow(dead_code, reason = "the benchmark uses the rest")]
 #[path = "../../benches/message/ours.rs"]
 mod ours;
@@ -20,21 +24,26 @@ mod raw;
 use std::time::{Duration, Instant};
 
 use sc_benches::figures::Figures;
+use sc_benches::turns::{compare, median};
 use sc_core::provider::Aead;
-use sc_std::provider::AwsLcAead;
+use sc_std::provider::{AwsLcAead, AwsLcPrivateKey};
+
+use exchange::ServerSide;
 
 const SIZES: [usize; 7] = [28, 256, 1_024, 4_096, 16_384, 65_536, 1_048_576];
 /// How long one side works before it is the other's turn.
 const BATCH: Duration = Duration::from_micros(100);
 /// Turns of each way.
 const TURNS: usize = 601;
+/// Turns of a set-up, one at a time.
+const SET_UPS: usize = 301;
 
 /// One size and one direction, as the ways of the benchmark see it.
 struct At {
     size: usize,
     /// Of each way: its name, and the median ratio of its time to the raw AEAD's.
     ratios: Vec<(String, f64)>,
-    /// Nanoseconds of the raw AEAD, in every turn of every way.
+    /// Nanoseconds of the raw AEAD, beside each way.
     raw: Vec<f64>,
 }
 
@@ -66,20 +75,9 @@ impl At {
 
     fn compare(&mut self, who: &str, mut raw: impl FnMut(u32) -> f64, mut other: impl FnMut(u32) -> f64) {
         let (raw_times, other_times) = (times_of_a_batch(&mut raw), times_of_a_batch(&mut other));
-        let mut ratios = Vec::with_capacity(TURNS);
-        for turn in 0..TURNS {
-            // Who goes first takes turns too.
-            let (one, two) = if turn % 2 == 0 {
-                let one = raw(raw_times);
-                (one, other(other_times))
-            } else {
-                let two = other(other_times);
-                (raw(raw_times), two)
-            };
-            ratios.push(two / one);
-            self.raw.push(one);
-        }
-        self.ratios.push((who.to_owned(), median(&mut ratios)));
+        let compared = compare(TURNS, || raw(raw_times), || other(other_times));
+        self.raw.push(compared.first);
+        self.ratios.push((who.to_owned(), compared.ratio));
     }
 
     fn write(mut self, figures: &mut Figures) {
@@ -129,9 +127,18 @@ fn times_of_a_batch(work: &mut impl FnMut(u32) -> f64) -> u32 {
     times
 }
 
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    *values.get(values.len() / 2).unwrap()
+/// A server's part of a set-up, beside the two private operations in it.
+fn set_ups(figures: &mut Figures) {
+    for bits in [2_048, 3_072, 4_096] {
+        let private = AwsLcPrivateKey::generate(bits).unwrap();
+        let side = ServerSide::new(&private, private.spki_der());
+        let raw = || timed(1, &mut || side.two_raw_operations());
+        let compared = compare(SET_UPS, raw, || timed(1, &mut || side.set_up()));
+        let ratio = compared.ratio;
+        println!("{bits:>8} set-up {:>12.1} ns {ratio:>9.3}", compared.second());
+        figures.add("two raw aws-lc-rs operations", &bits.to_string(), compared.first, "ns").unwrap();
+        figures.add("scv2 aws-lc-rs", &bits.to_string(), compared.second(), "ns").unwrap();
+    }
 }
 
 fn main() {
@@ -157,4 +164,5 @@ fn main() {
         }
         at.write(&mut figures);
     }
+    set_ups(&mut Figures::create("set-up, server").unwrap());
 }

@@ -204,6 +204,7 @@ fn lift_body_limit<B>(rules: &LayerRules, mut request: Request<B>) -> Request<B>
 }
 
 /// Everything up to the moment when the request has opened.
+#[allow(clippy::manual_async_fn, reason = "it would keep room for its arguments twice")]
 fn receive<'n, S: Store, A: Aead + Send + Sync + 'static, B: Body + Send>(
     server: &ScServer<S, A>,
     parts: &Parts,

@@ -44,6 +44,7 @@ pub(crate) struct Created {
 
 impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
     /// Opens a protected request. Once this succeeds, the answer is sealed, error or not.
+    #[allow(clippy::manual_async_fn, reason = "it would keep room for its arguments twice")]
     pub(crate) fn open<'n>(
         &self,
         headers: &HeaderMap,
