@@ -115,7 +115,7 @@ pub fn request(session: Option<&Session<AwsLc>>, body: Vec<u8>) -> Request<Body>
             .header("content-type", "application/octet-stream")
             .header(CLIENT_HASH, DEVICE)
             .header(VERSION, "2")
-            .header(SESSION_ID, session.id().to_text().as_str()),
+            .header(SESSION_ID, session.id().as_str()),
     };
     request.header("content-length", body.len()).body(Body::from(body)).unwrap()
 }

@@ -51,7 +51,7 @@ impl<'s> Connection<'s> {
                 Some(session) => {
                     let (envelope, pending) = seal(session, json);
                     self.last = Some(pending);
-                    let id = session.id().to_text();
+                    let id = *session.id();
                     let headers = format!(
                         "content-type: application/octet-stream\r\nx-client-hash: {DEVICE}\r\nx-sc-version: 2\r\n\
                          x-sc-session-id: {id}\r\n"

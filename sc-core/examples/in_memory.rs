@@ -54,8 +54,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let pending = session.seal_into(rng, clock, name, question, &mut body)?;
 
     // ... is opened by the server, and answered once ...
-    let id = session.id().to_text();
-    let head = RequestHead { session_id: Some(&id), version: Some("2") };
+    let id = *session.id();
+    let head = RequestHead { session_id: Some(id.as_str()), version: Some("2") };
     let Received::Message(message) = server.receive(&head, &mut body)? else {
         return Err("not a type 2 envelope".into());
     };

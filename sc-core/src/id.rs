@@ -145,13 +145,6 @@ impl SessionId {
     pub(crate) const fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.text
     }
-
-    /// The text form, owned.
-    #[must_use]
-    pub fn to_text(&self) -> heapless::String<{ Self::LEN }> {
-        // 37 characters fit into 37.
-        heapless::String::try_from(self.as_str()).unwrap_or_default()
-    }
 }
 
 impl fmt::Display for SessionId {
@@ -259,9 +252,9 @@ mod tests {
     #[test]
     fn a_session_id_has_one_text_form() -> Result<(), Misuse> {
         let id = SessionId::from_raw([0xfb; 24]);
-        let text = id.to_text();
+        let text = id.as_str();
         assert_eq!(text.len(), SessionId::LEN);
-        assert_eq!(SessionId::parse(&text)?, id);
+        assert_eq!(SessionId::parse(text)?, id);
         for bad in ["", "sess_", "SESS_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", &text[..36]] {
             assert_eq!(SessionId::parse(bad), Err(Misuse::Identifier), "{bad}");
         }
@@ -278,7 +271,7 @@ mod tests {
     fn a_session_id_is_cut_in_debug_output() {
         let id = SessionId::from_raw([7; 24]);
         let shown = std::format!("{id:?}");
-        assert!(!shown.contains(id.to_text().as_str()) && shown.len() < 30, "{shown}");
+        assert!(!shown.contains(id.as_str()) && shown.len() < 30, "{shown}");
     }
 
     #[test]

@@ -52,6 +52,13 @@
 //! | `danger-fixed-iv` | no | sealing with a given IV, to make test vectors |
 //! | `danger-key-log` | no | session keys in the clear, for a key log; does not compile without debug assertions |
 //!
+//! Features only add: none takes anything away or changes what another does.
+//!
+//! # What is stable
+//!
+//! Versions are semantic; before 1.0 a minor version may change the API. Of other crates the API shows `rand_core` and
+//! traits of `serde` and `zeroize`, nothing else. Needs Rust 1.95, the only version that it is built and tested with.
+//!
 //! # Security notes
 //!
 //! - A failed open leaves the sealed part of the buffer all zeroes, and changes nothing of the session.
@@ -60,6 +67,7 @@
 //! - Forking a process without exec is not supported: both halves would draw the same randomness.
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "rustcrypto")]
 extern crate alloc;

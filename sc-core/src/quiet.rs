@@ -9,6 +9,8 @@ use core::fmt;
 use serde::de::{self, Error};
 use serde::{Deserialize, Deserializer};
 
+use crate::document::ShortText;
+
 /// Reads a string that a function turns into a value.
 pub(crate) fn text<'de, T, D: Deserializer<'de>>(
     deserializer: D,
@@ -50,9 +52,9 @@ where
     Option::<Quiet<T>>::deserialize(deserializer).map(|quiet| quiet.map(|quiet| quiet.0))
 }
 
-impl<'de, const N: usize> Deserialize<'de> for Quiet<heapless::String<N>> {
+impl<'de, const N: usize> Deserialize<'de> for Quiet<ShortText<N>> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        text(deserializer, |text| heapless::String::try_from(text).ok().map(Self))
+        text(deserializer, |text| ShortText::new(text).map(Self))
     }
 }
 

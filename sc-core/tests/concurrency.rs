@@ -108,8 +108,8 @@ fn requests_in_parallel_are_each_answered_by_their_own_answer() {
                         let mut body = vec![0; question.len() + OVERHEAD];
                         let pending =
                             session.seal_into(&mut rng, ticks, forgot(), &question, &mut body).unwrap();
-                        let id = session.id().to_text();
-                        let head = RequestHead { session_id: Some(&id), version: Some("2") };
+                        let id = *session.id();
+                        let head = RequestHead { session_id: Some(id.as_str()), version: Some("2") };
                         let Received::Message(message) = server.receive(&head, &mut body).unwrap() else {
                             panic!("type 2")
                         };
@@ -135,13 +135,13 @@ fn of_many_copies_of_one_message_exactly_one_is_new() {
     let (body, _) = pair.ask(&session, forgot(), b"once");
     let record = &pair.store[session.id()].record;
     let ivs = Mutex::new(IvSet::new(vec![IvSlot::EMPTY; 64], &mut rng(1)));
-    let (server, now, id) = (pair.server, pair.now, session.id().to_text());
+    let (server, now, id) = (pair.server, pair.now, *session.id());
     let opened: usize = thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS)
             .map(|_| {
-                let (mut body, id, ivs) = (body.clone(), id.clone(), &ivs);
+                let (mut body, id, ivs) = (body.clone(), id, &ivs);
                 scope.spawn(move || {
-                    let head = RequestHead { session_id: Some(&id), version: None };
+                    let head = RequestHead { session_id: Some(id.as_str()), version: None };
                     let Ok(Received::Message(message)) = server.receive(&head, &mut body) else {
                         panic!("type 2")
                     };

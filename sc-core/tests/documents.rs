@@ -175,7 +175,7 @@ fn a_client_ignores_what_it_does_not_know() {
     answer["data"]["more"] = json!(1);
     let read: ReceivedAnswer<SessionAnswer> = read(&answer).unwrap();
     assert_eq!((read.success, read.code, read.timestamp), (true, Code::Success, Some(5)));
-    assert_eq!(read.data.unwrap().session_id.to_text(), ID);
+    assert_eq!(read.data.unwrap().session_id.as_str(), ID);
 }
 
 #[test]

@@ -253,10 +253,10 @@ fn a_session_is_looked_at_before_the_envelope_is_opened() {
     let session = pair.set_up();
     let (mut body, _) = pair.ask(&session, forgot(), QUESTION);
     *body.last_mut().unwrap() ^= 1;
-    let (kept, id) = (&pair.store[session.id()], session.id().to_text());
+    let (kept, id) = (&pair.store[session.id()], *session.id());
     let stranger = ClientHash::of(b"somebody-else").unwrap();
     let open = |known: bool, client: &ClientHash, now: UnixMillis| {
-        let (mut body, head) = (body.clone(), RequestHead { session_id: Some(&id), version: None });
+        let (mut body, head) = (body.clone(), RequestHead { session_id: Some(id.as_str()), version: None });
         let Ok(Received::Message(message)) = pair.server.receive(&head, &mut body) else { panic!("type 2") };
         let record = known.then_some(&kept.record);
         message.open::<Aes256GcmKey>(record, client, now, forgot()).map(drop).unwrap_err()
@@ -275,7 +275,7 @@ fn a_verdict_other_than_new_releases_nothing() {
         let mut pair = Pair::new(8, profile);
         let session = pair.set_up();
         let (body, _) = pair.ask(&session, forgot(), QUESTION);
-        let (kept, id) = (&pair.store[session.id()], session.id().to_text());
+        let (kept, id) = (&pair.store[session.id()], *session.id());
         for (verdict, expected) in [
             (Some(ClaimVerdict::Replayed), Refusal::Replayed),
             (Some(ClaimVerdict::IvReused), Refusal::IvReused),
@@ -283,7 +283,7 @@ fn a_verdict_other_than_new_releases_nothing() {
             (None, Refusal::Replayed),
         ] {
             let mut body = body.clone();
-            let head = RequestHead { session_id: Some(&id), version: None };
+            let head = RequestHead { session_id: Some(id.as_str()), version: None };
             let Ok(Received::Message(message)) = pair.server.receive(&head, &mut body) else {
                 panic!("type 2")
             };

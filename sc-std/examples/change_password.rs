@@ -1,15 +1,11 @@
 //! A message of your own: its two types, its name, its handler. Server and client run in one process over loopback.
 //!
-//! Run it with `cargo run --example change_password --features client,reqwest`.
-
-use std::sync::Arc;
+//! Run it with `cargo run -p sc-std --example change_password --features client,reqwest`.
 
 use axum::routing::post;
-use sc_core::retry::Repeatable;
 use sc_std::client::{ClientError, ScClient};
-use sc_std::clock::{Clock, SystemClock};
 use sc_std::keys::KeyRing;
-use sc_std::message::Message;
+use sc_std::message::{Message, Repeatable};
 use sc_std::server::serve::{ServeOptions, serve};
 use sc_std::server::{Channel, Reject, ScRouter, ScServer, Sealed};
 use sc_std::store::MemoryStore;
@@ -52,8 +48,7 @@ async fn change(
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let keys = Arc::new(KeyRing::in_memory(2048, 24 * 60 * 60 * 1000, SystemClock::new().now())?);
-    let server = ScServer::builder(keys, MemoryStore::default()).build();
+    let server = ScServer::builder(KeyRing::daily()?, MemoryStore::default()).build();
     let app = ScRouter::new(server).message::<ChangePassword>(post(change)).into_router();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);

@@ -1,6 +1,6 @@
 //! An RSA key that never enters the server's process: a fake device in a process of its own, asked over a pipe.
 //!
-//! Run it with `cargo run --example kms --features client,reqwest`. The program starts itself a second time as the device, which
+//! Run it with `cargo run -p sc-std --example kms --features client,reqwest`. The program starts itself a second time as the device, which
 //! holds the private key and answers over its standard input and output. The server has the public key only. A client
 //! calls through; then the device is killed, and a new client hears BUSY while the first one's session goes on.
 //!
@@ -22,11 +22,11 @@ use axum::Json;
 use axum::routing::post;
 use sc_core::document::Answer;
 use sc_core::id::KeyId;
-use sc_core::retry::Repeatable;
 use sc_core::secret::UnwrappedKey;
 use sc_std::client::{ClientError, ScClient};
 use sc_std::clock::{Clock, SystemClock};
 use sc_std::keys::{KeyRing, KeyUnavailable, RemoteKey, ServerKey, UnwrapFuture};
+use sc_std::message::Repeatable;
 use sc_std::server::serve::{ServeOptions, serve};
 use sc_std::server::{ScRouter, ScServer};
 use sc_std::store::MemoryStore;

@@ -14,15 +14,12 @@
 //!
 //! ```
 //! # #[cfg(all(feature = "axum", feature = "aws-lc-rs"))] {
-//! use std::sync::Arc;
 //! use axum::{Json, routing::post};
-//! use sc_std::clock::{Clock, SystemClock};
 //! use sc_std::keys::KeyRing;
 //! use sc_std::server::{ScRouter, ScServer};
 //! use sc_std::store::MemoryStore;
 //!
-//! let keys = Arc::new(KeyRing::in_memory(2048, 24 * 60 * 60 * 1000, SystemClock::new().now())?);
-//! let server = ScServer::builder(keys, MemoryStore::default()).build();
+//! let server = ScServer::builder(KeyRing::daily()?, MemoryStore::default()).build();
 //! let echo = post(|Json(body): Json<serde_json::Value>| async { Json(body) });
 //! let app: axum::Router = ScRouter::new(server).sealed("/echo", "echo", echo).into_router();
 //! # }
@@ -39,6 +36,17 @@
 //! | [`guide::security`] | know what the channel does not give, and what you must do |
 //! | [`guide::comparison`] | see it beside TLS, mTLS, JWE, HPKE, OHTTP and Noise |
 //! | [`sc_core::guide::protocol`] | speak it from another language |
+//!
+//! The examples, in the folder `examples` of the package:
+//!
+//! | example | shows |
+//! |---|---|
+//! | `axum_server` | a protected route |
+//! | `client`, `blocking_client` | a call, with an async runtime and without one |
+//! | `change_password` | a message of your own, on both sides |
+//! | `kms` | an RSA key in a device that the server never holds |
+//! | `custom_store` | a store of your own, and the suite that it must pass |
+//! | `redis_fleet` | two servers over one Redis |
 //!
 //! # Architecture
 //!
@@ -71,11 +79,24 @@
 //! | `cli` | no | the `scv2` program |
 //! | `danger-key-log` | no | session keys in a file, in the clear, for debugging; does not compile without debug assertions |
 //!
+//! Features only add: none takes anything away or changes what another does. With both providers
+//! [`DefaultProvider`](provider::DefaultProvider) is the one on AWS-LC; both do the same to every byte.
+//!
+//! # What is stable
+//!
+//! Versions are semantic; before 1.0 a minor version may change the API. Of other crates the API shows [`sc_core`], `rand_core`,
+//! `serde`, `zeroize`, `http`, `bytes`, `tokio`, `tower-layer`, `tower-service`, `ipnet`, and with the feature `axum` axum.
+//! Needs Rust 1.95, the only version that it is built and tested with.
+//!
 //! # Security notes
 //!
 //! - The library's buffers for plaintext are wiped when the last handle is dropped; what a handler copies is its own.
 //! - Forking a process without exec is not supported: both halves would draw the same randomness.
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+/// The protocol, in the version that this crate speaks, for stores, providers and transports of one's own.
+pub use sc_core;
 
 #[cfg(feature = "server")]
 pub mod admission;
@@ -109,8 +130,3 @@ pub mod rng;
 pub mod server;
 #[cfg(feature = "server")]
 pub mod store;
-
-/// The README's code, which is tested with the documentation.
-#[cfg(all(doctest, feature = "cli"))]
-#[doc = include_str!("../../README.md")]
-pub struct Readme;

@@ -99,7 +99,7 @@ fn conversation_allocates_nothing<P: Provider>(profile: ProfileChoice) {
         let (text, mut frame) = (vec![1; size], vec![0; size + OVERHEAD]);
         let count = allocations(|| {
             let pending = session.seal_into(&mut SystemSeeded, Ticks(0), name, &text, &mut frame).unwrap();
-            let id = created.id.to_text();
+            let id = created.id;
             let head = RequestHead { session_id: Some(id.as_str()), version: Some("2") };
             let Received::Message(message) = server.receive(&head, &mut frame).unwrap() else {
                 unreachable!("a type 2")

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use client_support::{FORGOT, Fake, PUBLIC_KEY, Pay, SESSION, forgot, refuse_with};
 use http::Response;
 use sc_core::code::Code;
+use sc_core::retry::Repeatable;
 use sc_std::client::{
     ClientError, ProfileChoice, ScClient, SetUpError, SetUpWay, Transport, TransportError, TransportErrorKind,
 };
@@ -202,6 +203,25 @@ async fn sealed_error_answers_become_typed_errors() {
         let (empty, _) = call("empty@example.com").await;
         assert_eq!(empty.unwrap(), serde_json::Value::Null);
     }
+}
+
+#[tokio::test]
+async fn an_answer_of_another_form_is_for_callers_who_know_it() {
+    let fake = Fake::new();
+    let client = fake.client().build().unwrap();
+    let call = async || {
+        let json = br#"{"email":"text@example.com"}"#;
+        client.call_json(FORGOT, Some("password.forgot"), json, Repeatable::Yes).await
+    };
+    assert_eq!(call().await.unwrap(), b"not JSON");
+    let typed = client.call(&forgot("text@example.com")).await;
+    assert!(matches!(typed, Err(ClientError::Unreadable { status: 200 })), "{typed:?}");
+    fake.on(FORGOT, |_, mut answer| {
+        *answer.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+        Some(answer)
+    });
+    let failed = call().await;
+    assert!(matches!(failed, Err(ClientError::Unreadable { status: 500 })), "{failed:?}");
 }
 
 #[tokio::test]

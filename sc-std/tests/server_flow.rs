@@ -44,7 +44,7 @@ async fn session(world: &World, profile: ProfileChoice) -> Session<AwsLc> {
 async fn echoed(world: &World, session: &Session<AwsLc>, text: &[u8]) -> Vec<u8> {
     let mut sealed = vec![0; Session::<AwsLc>::sealed_len(text.len())];
     let pending = session.seal_into(&mut SystemSeeded, Ticks(0), name(), text, &mut sealed).unwrap();
-    let headers = [HASH, ("x-sc-session-id", &session.id().to_text()), ("x-sc-version", "2")];
+    let headers = [HASH, ("x-sc-session-id", session.id().as_str()), ("x-sc-version", "2")];
     let reply = world.post(ECHO, &headers, sealed).await;
     assert_eq!(reply.status, 200, "{reply:?}");
     assert!(reply.is_sealed());

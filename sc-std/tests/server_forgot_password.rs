@@ -286,7 +286,7 @@ async fn a_body_of_another_endpoint_does_not_open_here_in_the_bound_profile() {
         let mut sealed = vec![0; text.len() + 32];
         let name = MessageName::new(name).unwrap();
         let _pending = session.seal_into(rng, Ticks(0), name, text, &mut sealed).unwrap();
-        let headers = [HASH, ("x-sc-session-id", &*session.id().to_text())];
+        let headers = [HASH, ("x-sc-session-id", session.id().as_str())];
         assert_eq!(desk.world.post(FORGOT, &headers, sealed).await.status, status);
     }
 }

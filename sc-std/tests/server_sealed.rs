@@ -49,7 +49,7 @@ fn change(reached: &Arc<AtomicUsize>) -> MethodRouter {
     let reached = Arc::clone(reached);
     any(move |channel: Channel, Sealed(request): Sealed<ChangePassword>| async move {
         reached.fetch_add(1, Ordering::Relaxed);
-        assert!(channel.session.to_text().starts_with("sess_"));
+        assert!(channel.session.as_str().starts_with("sess_"));
         if request.new_password == request.old_password {
             return Err(Reject::invalid("newPassword"));
         }
@@ -112,7 +112,7 @@ async fn plaintext_reaches_no_such_handler_however_it_is_routed() {
 #[tokio::test]
 async fn the_channel_as_an_argument_refuses_plaintext_too() {
     let mut world = World::new();
-    let tell = |channel: Channel| async move { channel.session.to_text().len().to_string() };
+    let tell = |channel: Channel| async move { channel.session.as_str().len().to_string() };
     world.app = ScRouter::new(world.server.clone())
         .plain("/plain", post(tell))
         .sealed("/sealed", "sealed", post(tell))

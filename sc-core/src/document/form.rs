@@ -5,7 +5,9 @@
 
 use serde::{Deserialize, Deserializer};
 
-use super::{NamedKeyId, Profiles, PublicKeyDocument, ReceivedAnswer, SessionAnswer, SessionRequest};
+use super::{
+    NamedKeyId, Profiles, PublicKeyDocument, ReceivedAnswer, SessionAnswer, SessionRequest, ShortText,
+};
 use crate::base64::Base64Bytes;
 use crate::code::Code;
 use crate::envelope::Profile;
@@ -21,13 +23,13 @@ struct PublicKeyForm {
     #[serde(deserialize_with = "Base64Bytes::deserialize")]
     public_key: Base64Bytes<MAX_SPKI_LEN>,
     #[serde(deserialize_with = "quiet")]
-    algorithm: heapless::String<32>,
+    algorithm: ShortText<32>,
     #[serde(deserialize_with = "quiet")]
     key_size: u32,
     #[serde(deserialize_with = "quiet")]
-    created_at: heapless::String<40>,
+    created_at: ShortText<40>,
     #[serde(default, deserialize_with = "quiet_option")]
-    expires_at: Option<heapless::String<40>>,
+    expires_at: Option<ShortText<40>>,
     #[serde(default)]
     profiles: Profiles,
 }

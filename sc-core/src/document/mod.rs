@@ -15,6 +15,9 @@ use crate::limits::{MAX_SPKI_LEN, MAX_WRAPPED_LEN};
 use crate::quiet::text;
 
 mod form;
+mod short_text;
+
+pub use short_text::ShortText;
 
 /// The version in every JSON answer.
 pub const ANSWER_VERSION: &str = "2.0.0";
@@ -29,13 +32,13 @@ pub struct PublicKeyDocument {
     /// The SPKI DER.
     pub public_key: Base64Bytes<MAX_SPKI_LEN>,
     /// `RSA-OAEP-2048`, and so for other sizes.
-    pub algorithm: heapless::String<32>,
+    pub algorithm: ShortText<32>,
     /// Size of the modulus, in bits.
     pub key_size: u32,
     /// When the key was made, ISO 8601.
-    pub created_at: heapless::String<40>,
+    pub created_at: ShortText<40>,
     /// Until when the key unwraps, ISO 8601; `None`: it does not expire.
-    pub expires_at: Option<heapless::String<40>>,
+    pub expires_at: Option<ShortText<40>>,
     /// The profiles on offer.
     #[serde(skip_serializing_if = "Profiles::is_plain_only")]
     pub profiles: Profiles,
@@ -60,18 +63,19 @@ impl PublicKeyDocument {
             public_key: Base64Bytes::new(spki_der),
             algorithm: algorithm_name(bits)?,
             key_size: bits,
-            created_at: created_at.try_into().ok()?,
-            expires_at: expires_at.map(heapless::String::try_from).transpose().ok()?,
+            created_at: ShortText::new(created_at)?,
+            expires_at: match expires_at {
+                Some(expires_at) => Some(ShortText::new(expires_at)?),
+                None => None,
+            },
             profiles,
         })
     }
 }
 
 /// `algorithm` of a key of this many bits.
-pub(crate) fn algorithm_name(bits: u32) -> Option<heapless::String<32>> {
-    let mut name = heapless::String::new();
-    core::fmt::write(&mut name, format_args!("RSA-OAEP-{bits}")).ok()?;
-    Some(name)
+pub(crate) fn algorithm_name(bits: u32) -> Option<ShortText<32>> {
+    ShortText::format(format_args!("RSA-OAEP-{bits}"))
 }
 
 /// The profiles that a server offers: always `plain`, perhaps `bound` (PROTOCOL 8).

@@ -199,8 +199,8 @@ impl World {
         let iv = Iv(*body[4..].first_chunk().expect("an IV"));
         assert!(held.ivs.insert(iv), "an IV comes twice");
 
-        let id = session.id().to_text();
-        let head = RequestHead { session_id: Some(&id), version: None };
+        let id = *session.id();
+        let head = RequestHead { session_id: Some(id.as_str()), version: None };
         let Ok(Received::Message(message)) = Server::default().receive(&head, &mut body) else {
             unreachable!("a request is type 2")
         };

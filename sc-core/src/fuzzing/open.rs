@@ -100,8 +100,8 @@ fn exchange<'i, 'd: 'i>(
     let pending = session.seal_into(rng, Ticks(0), name(), text, &mut original).expect("fits");
     let (before, for_answer) = change(&original);
 
-    let (mut body, id) = (before.clone(), session.id().to_text());
-    let head = RequestHead { session_id: Some(&id), version: None };
+    let (mut body, id) = (before.clone(), *session.id());
+    let head = RequestHead { session_id: Some(id.as_str()), version: None };
     let message = match Server::default().receive(&head, &mut body) {
         Ok(Received::Message(message)) => message,
         Ok(Received::Setup(_)) => unreachable!("refused with a session header"),

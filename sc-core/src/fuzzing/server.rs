@@ -269,8 +269,8 @@ impl World {
     ) -> Result<Vec<u8>, Refusal> {
         let (before, server) = (body.to_vec(), self.server);
         let kept = &mut self.sessions[at];
-        let id = kept.id.to_text();
-        let head = RequestHead { session_id: Some(&id), version: Some("2") };
+        let id = kept.id;
+        let head = RequestHead { session_id: Some(id.as_str()), version: Some("2") };
         let message = match server.receive(&head, body) {
             Ok(Received::Message(message)) => message,
             Ok(Received::Setup(_)) => unreachable!("refused with a session header"),

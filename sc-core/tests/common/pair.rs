@@ -182,8 +182,7 @@ impl Pair {
         name: MessageName<'n>,
         body: &mut [u8],
     ) -> Result<Served<'n>, Refusal> {
-        let text = id.to_text();
-        let head = RequestHead { session_id: Some(&text), version: Some("2") };
+        let head = RequestHead { session_id: Some(id.as_str()), version: Some("2") };
         let Received::Message(message) = self.server.receive(&head, body)? else {
             return Err(Refusal::UnexpectedType);
         };

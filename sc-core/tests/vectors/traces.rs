@@ -168,7 +168,7 @@ impl<'t> Serving<'t> {
                 let verdict = self.ledger.claim(unclaimed.hashes());
                 let (created, opened) = unclaimed.settle(verdict, self.grant())?;
                 let headers = response.object("headers");
-                assert_eq!(headers.text("X-SC-Session-Id"), created.id.to_text().as_str());
+                assert_eq!(headers.text("X-SC-Session-Id"), created.id.as_str());
                 assert_eq!(headers.text("X-SC-Expires-At"), created.record.expires_at().0.to_string());
                 self.create(created);
                 opened

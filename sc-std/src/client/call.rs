@@ -1,5 +1,7 @@
 //! One call: a session, a sealed request, its answer, and what to do when the server refuses (PROTOCOL 4.3, 5).
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::Uri;
@@ -10,7 +12,7 @@ use sc_core::id::MessageName;
 use sc_core::retry::{Attempts, Recovery, Refused, Repeatable};
 use sc_core::session::Session;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use tracing::debug;
 use zeroize::Zeroizing;
 
@@ -202,7 +204,15 @@ fn judge(parts: &Parts, opened: &[u8]) -> Result<Zeroizing<Vec<u8>>, ClientError
     if opened.is_empty() && parts.status.is_success() {
         return Ok(Zeroizing::new(Vec::new()));
     }
-    let verdict = Verdict::read(opened).ok_or(ClientError::Unreadable { status })?;
+    let Some(verdict) = Verdict::read(opened) else {
+        // An answer of another form is for who knows it; one that has a part of this form is broken.
+        let foreign = parts.status.is_success() && !says_whether_success(opened);
+        return if foreign {
+            Ok(Zeroizing::new(opened.to_vec()))
+        } else {
+            Err(ClientError::Unreadable { status })
+        };
+    };
     if verdict.success {
         return Ok(Zeroizing::new(opened.to_vec()));
     }
@@ -214,10 +224,19 @@ fn judge(parts: &Parts, opened: &[u8]) -> Result<Zeroizing<Vec<u8>>, ClientError
     })
 }
 
-/// `data` of an opened success. No body, no `data` and `null` are the same.
+/// Whether an answer has the member that tells success from error, well-formed or not.
+fn says_whether_success(opened: &[u8]) -> bool {
+    let members: Option<HashMap<Cow<'_, str>, IgnoredAny>> = serde_json::from_slice(opened).ok();
+    members.is_some_and(|members| members.contains_key("success"))
+}
+
+/// `data` of an opened success in the form of PROTOCOL 5. No body, no `data` and `null` are the same.
 pub(crate) fn data<T: DeserializeOwned>(opened: &[u8]) -> Option<T> {
     #[derive(Deserialize)]
     struct Opened<T> {
+        // Without it the answer is of another form, and what it is no one can tell here.
+        #[serde(rename = "success")]
+        _success: bool,
         #[serde(default = "Option::default")]
         data: Option<T>,
     }
@@ -234,12 +253,29 @@ mod tests {
 
     #[test]
     fn no_data_is_null() {
-        for json in ["", "{}", r#"{"data":null}"#] {
+        for json in ["", r#"{"success":true}"#, r#"{"success":true,"data":null}"#] {
             assert_eq!(data::<()>(json.as_bytes()), Some(()), "{json}");
             assert_eq!(data::<u8>(json.as_bytes()), None, "{json}");
             assert_eq!(data::<Option<u8>>(json.as_bytes()), Some(None), "{json}");
         }
-        assert_eq!(data::<u8>(br#"{"data":7,"more":1}"#), Some(7));
-        assert_eq!(data::<u8>(br#"{"data":"7"}"#), None);
+        assert_eq!(data::<u8>(br#"{"success":true,"data":7,"more":1}"#), Some(7));
+        assert_eq!(data::<u8>(br#"{"success":true,"data":"7"}"#), None);
+    }
+
+    #[test]
+    fn an_answer_of_another_form_has_no_data_not_even_null() {
+        for json in ["{}", r#"{"data":null}"#, "null", "7", "text"] {
+            assert_eq!(data::<()>(json.as_bytes()), None, "{json}");
+        }
+    }
+
+    #[test]
+    fn only_a_member_of_the_object_itself_says_whether_it_is_a_success() {
+        for json in [r#"{"success":1}"#, r#"{"\u0073uccess":null}"#, r#"{"success":true,"success":false}"#] {
+            assert!(says_whether_success(json.as_bytes()), "{json}");
+        }
+        for json in ["", "success", r#"["success"]"#, r#"{"hello":{"success":true}}"#, r#"{"success":"#] {
+            assert!(!says_whether_success(json.as_bytes()), "{json}");
+        }
     }
 }

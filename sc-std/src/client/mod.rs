@@ -142,6 +142,9 @@ impl<P: ClientProvider> ScClient<P> {
 
     /// Sends JSON, or any bytes, to any protected endpoint, and gives the opened answer, a success, as it is.
     ///
+    /// An answer of another form than that of PROTOCOL 5, without a member `success`, counts as one if the HTTP status does.
+    /// Nothing authenticates the status: such an answer must say in its own JSON what it is, and the caller must look.
+    ///
     /// `name` is the message's registered name; without one it is the path (PROTOCOL 10.15, 10.16).
     ///
     /// # Errors

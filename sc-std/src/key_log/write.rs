@@ -134,7 +134,7 @@ fn line(id: &SessionId, keys: &KeysForLog<'_>) -> Zeroizing<String> {
         Profile::Plain => "plain",
         Profile::Bound => "bound",
     };
-    for word in [LABEL, &id.to_text(), profile] {
+    for word in [LABEL, id.as_str(), profile] {
         line.push_str(word);
         line.push(' ');
     }

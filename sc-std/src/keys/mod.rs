@@ -1,5 +1,7 @@
 //! A server's RSA keys: what a private key is, how it is read and written, and the ring that rotates them.
 
+#[cfg(feature = "aws-lc-rs")]
+mod in_memory;
 pub mod pem;
 pub mod ring;
 mod ring_key;

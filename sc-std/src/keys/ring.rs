@@ -54,20 +54,6 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
-    /// A ring that makes its keys with AWS-LC, keeps them in memory and replaces them every `rotation_ms`
-    /// milliseconds (PROTOCOL 4.3 proposes 24 hours). `bits` is 2048, 3072 or 4096. The first key is made at once.
-    ///
-    /// # Errors
-    /// [`KeyError::Provider`] if no key can be made, for example of another size.
-    #[cfg(feature = "aws-lc-rs")]
-    pub fn in_memory(bits: usize, rotation_ms: u64, now: UnixMillis) -> Result<Self, KeyError> {
-        Self::rotating(
-            move || Ok(Box::new(crate::provider::AwsLcPrivateKey::generate(bits)?)),
-            rotation_ms,
-            now,
-        )
-    }
-
     /// A ring that makes its keys with `generate`, the first one at once, and replaces them every `rotation_ms`
     /// milliseconds.
     ///

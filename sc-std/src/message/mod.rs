@@ -5,20 +5,19 @@ mod forgot_password;
 pub mod strict;
 mod strict_json;
 
-use sc_core::retry::Repeatable;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use email::{Email, EmailError, EmailHash, EmailHashKey};
 pub use forgot_password::{ForgotPassword, ForgotPasswordAnswer};
+pub use sc_core::retry::Repeatable;
 
 /// A request that a client seals, and the answer it opens.
 ///
 /// # Examples
 /// A message of your own is a request type, an answer type and four lines:
 /// ```
-/// use sc_core::retry::Repeatable;
-/// use sc_std::message::Message;
+/// use sc_std::message::{Message, Repeatable};
 ///
 /// #[derive(serde::Serialize)]
 /// struct ChangeNickname { nickname: String }

@@ -26,16 +26,13 @@ use axum::routing::{MethodRouter, get};
 ///
 /// # Examples
 /// ```
-/// use std::sync::Arc;
-/// use sc_std::clock::{Clock, SystemClock};
 /// use sc_std::keys::KeyRing;
 /// use sc_std::page;
 /// use sc_std::server::{ScRouter, ScServer};
 /// use sc_std::store::MemoryStore;
 ///
 /// # #[cfg(feature = "aws-lc-rs")] {
-/// let keys = Arc::new(KeyRing::in_memory(2048, 24 * 60 * 60 * 1000, SystemClock::new().now())?);
-/// let routes = ScRouter::new(ScServer::builder(keys, MemoryStore::default()).build());
+/// let routes = ScRouter::new(ScServer::builder(KeyRing::daily()?, MemoryStore::default()).build());
 /// let routes = page::routes().fold(routes, |routes, (path, methods)| routes.exempt(path, methods));
 /// let app: axum::Router = routes.into_router();
 /// # }

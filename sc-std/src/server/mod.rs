@@ -126,8 +126,8 @@ impl<S: Store> ScServer<S> {
     /// Begins a server over a key ring and a store, with the default AEAD; [`ScServerBuilder::with_aead`] takes
     /// another.
     #[must_use]
-    pub fn builder(keys: Arc<KeyRing>, store: S) -> ScServerBuilder<S, DefaultAead> {
-        ScServerBuilder::new(keys, store)
+    pub fn builder(keys: impl Into<Arc<KeyRing>>, store: S) -> ScServerBuilder<S, DefaultAead> {
+        ScServerBuilder::new(keys.into(), store)
     }
 }
 

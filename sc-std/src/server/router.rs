@@ -44,18 +44,14 @@ pub enum RouteKind {
 ///
 /// # Examples
 /// ```
-/// use std::sync::Arc;
-///
 /// use axum::Json;
 /// use axum::routing::{get, post};
 /// use sc_std::keys::KeyRing;
-/// use sc_std::clock::{Clock, SystemClock};
 /// use sc_std::server::{ScRouter, ScServer};
 /// use sc_std::store::MemoryStore;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let keys = Arc::new(KeyRing::in_memory(2048, 24 * 60 * 60 * 1000, SystemClock::new().now())?);
-/// let server = ScServer::builder(keys, MemoryStore::default()).build();
+/// let server = ScServer::builder(KeyRing::daily()?, MemoryStore::default()).build();
 /// let app: axum::Router = ScRouter::new(server)
 ///     .sealed("/echo", "echo", post(|Json(body): Json<serde_json::Value>| async { Json(body) }))
 ///     .exempt("/healthz", get(|| async { "ok" }))

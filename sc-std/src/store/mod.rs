@@ -19,7 +19,6 @@ mod memory;
 mod options;
 #[cfg(feature = "redis")]
 mod redis;
-#[cfg(feature = "redis")]
 mod sealed;
 mod shard;
 mod slots;
@@ -39,7 +38,6 @@ pub use memory::MemoryStore;
 pub use options::StoreOptions;
 #[cfg(feature = "redis")]
 pub use redis::{RedisOptions, RedisStore, RedisStoreError, RedisTokens, RedisWindow};
-#[cfg(feature = "redis")]
 pub use sealed::{StoreKeys, StoreKeysError};
 
 /// Why a store did not do what it was asked.

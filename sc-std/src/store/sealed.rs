@@ -92,11 +92,15 @@ fn expand(secret: &[u8; KEY_LEN], info: &[&[u8]], out: &mut [u8]) {
 ///
 /// # Examples
 /// ```
+/// # #[cfg(feature = "aws-lc-rs")] {
 /// use sc_std::store::StoreKeys;
 ///
 /// let keys = StoreKeys::parse("00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n")?;
-/// assert_eq!(format!("{keys:?}"), "StoreKeys(1)");
-/// # Ok::<(), sc_std::store::StoreKeysError>(())
+/// let row = keys.seal(b"session:1", b"what no database may read").ok_or("the provider failed")?;
+/// assert!(keys.open(b"session:2", &row).is_none(), "it cannot stand in another's place");
+/// assert_eq!(keys.open(b"session:1", &row).as_deref().map(Vec::as_slice), Some(&b"what no database may read"[..]));
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct StoreKeys(Vec<StoreKey>);
 
@@ -145,6 +149,7 @@ impl StoreKeys {
     }
 
     /// Keys for hashes of another kind: of the key that seals, then of the others.
+    #[cfg(feature = "redis")]
     pub(super) fn derive(&self, purpose: &[u8]) -> Vec<Zeroizing<[u8; 32]>> {
         let derived = self.0.iter().map(|key| {
             let mut derived = Zeroizing::new([0; 32]);
@@ -159,10 +164,11 @@ impl StoreKeys {
         self.0.first()
     }
 
-    /// Seals one record.
+    /// Seals one record, which opens under the same `record_id` only: name what it is and whose, such as `session:sess_...`.
     ///
     /// `None` if the provider cannot: there is nothing to send then.
-    pub(super) fn seal(&self, record_id: &[u8], plaintext: &[u8]) -> Option<Vec<u8>> {
+    #[must_use]
+    pub fn seal(&self, record_id: &[u8], plaintext: &[u8]) -> Option<Vec<u8>> {
         let key = self.first()?;
         let mut iv = [0; IV_LEN];
         SystemSeeded.fill_bytes(&mut iv);
@@ -183,7 +189,8 @@ impl StoreKeys {
     }
 
     /// Opens what [`StoreKeys::seal`] sealed under the same record id; `None` if it does not open, for whatever reason.
-    pub(super) fn open(&self, record_id: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    #[must_use]
+    pub fn open(&self, record_id: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (head, rest) = sealed.split_first_chunk::<HEAD_LEN>()?;
         let (iv, rest) = rest.split_first_chunk::<IV_LEN>()?;
         let (body, tag) = rest.split_last_chunk::<TAG_LEN>()?;

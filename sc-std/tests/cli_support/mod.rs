@@ -45,7 +45,7 @@ pub(crate) fn scv2(arguments: &[&str], input: &[u8]) -> Ran {
     Ran { code: output.status.code().unwrap(), out: output.stdout, err }
 }
 
-/// The program as a server; stopped when dropped.
+/// A server in a process of its own; stopped when dropped.
 pub(crate) struct Serving {
     child: Child,
     pub(crate) address: String,
@@ -53,13 +53,14 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) fn new(more: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_scv2"))
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .args(more)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut program = Command::new(env!("CARGO_BIN_EXE_scv2"));
+        program.args(["serve", "--listen", "127.0.0.1:0"]).args(more);
+        Self::of(program)
+    }
+
+    /// Any program that says first where it listens.
+    pub(crate) fn of(mut program: Command) -> Self {
+        let mut child = program.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("listening on http://").unwrap().to_owned();

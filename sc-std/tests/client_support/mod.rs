@@ -310,7 +310,7 @@ impl Fake {
         }
         if let Some(created) = created {
             response = response
-                .header("x-sc-session-id", created.id.to_text().as_str())
+                .header("x-sc-session-id", created.id.as_str())
                 .header("x-sc-expires-at", created.record.expires_at().0)
                 .header(
                     "date",

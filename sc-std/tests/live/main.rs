@@ -7,6 +7,9 @@
 #![allow(unreachable_pub, reason = "modules of a test program")]
 
 mod attack;
+mod example;
+#[path = "../example_support/mod.rs"]
+mod example_support;
 mod fleet;
 mod outage;
 mod redis;

@@ -165,8 +165,8 @@ impl<K: Kit> World<K> {
     ) -> Result<Response, Reject> {
         let (client, store) = (self.devices[request.device], &self.fleet(host).store);
         let name = MessageName::new(endpoint).unwrap();
-        let id = request.session.map(|id| id.to_text());
-        let head = RequestHead { session_id: id.as_deref(), version: Some("2") };
+        let id = request.session;
+        let head = RequestHead { session_id: id.as_ref().map(SessionId::as_str), version: Some("2") };
         match self.rules.receive(&head, &mut request.body)? {
             Received::Message(message) => {
                 let id = *message.session_id();

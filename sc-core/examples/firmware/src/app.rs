@@ -131,8 +131,8 @@ fn ask(
     let frame = buffers.request.get_mut(..len).ok_or(Failure::RequestTooLong)?;
     let now = board.now();
     let pending = session.seal_in_place(&mut Noise(board), now, name, frame).map_err(|_| Failure::Core)?;
-    let id = session.id().to_text();
-    let request = Request { method: "POST", path: FORGOT, session: Some(&id), body: frame };
+    let id = *session.id();
+    let request = Request { method: "POST", path: FORGOT, session: Some(id.as_str()), body: frame };
     let response = exchange(board, &request, &mut buffers.answer)?;
     // Whatever the status says: what does not open is no answer.
     let opened = pending.open(response.body).map_err(|_| Failure::NotOpened)?;
@@ -146,8 +146,8 @@ fn ask(
 
 fn close(board: &mut impl Board, session: &Session<Device>, buffers: &mut Buffers) -> Result<(), Failure> {
     session.close();
-    let id = session.id().to_text();
-    let request = Request { method: "POST", path: CLOSE, session: Some(&id), body: &[] };
+    let id = *session.id();
+    let request = Request { method: "POST", path: CLOSE, session: Some(id.as_str()), body: &[] };
     match exchange(board, &request, &mut buffers.answer)?.status {
         200 => Ok(()),
         _ => Err(Failure::Refused),

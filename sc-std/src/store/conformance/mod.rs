@@ -87,7 +87,7 @@ where
 
 /// An RSA key's name of this run only.
 fn key_id() -> Result<KeyId, Violation> {
-    KeyId::parse(&SessionId::draw(&mut SystemSeeded).to_text()).map_err(|_| broken("a key id"))
+    KeyId::parse(SessionId::draw(&mut SystemSeeded).as_str()).map_err(|_| broken("a key id"))
 }
 
 /// A session as the server machine makes it.

@@ -93,7 +93,7 @@ impl Layout {
     }
 
     pub(super) fn session(&self, id: &SessionId) -> SessionKeys {
-        SessionKeys { id: id.to_text().to_string(), ..self.sessions(self.pick(&id.to_raw())) }
+        SessionKeys { id: id.to_string(), ..self.sessions(self.pick(&id.to_raw())) }
     }
 
     /// The keys of a shard, for no session in particular.
@@ -158,7 +158,7 @@ mod tests {
         let layout = Layout::new("scv2", false);
         assert_eq!((layout.shards, layout.share(10)), (1, 10));
         let id = SessionId::draw(&mut SystemSeeded);
-        assert_eq!(layout.session(&id).record(), format!("{{scv2:0}}:s:{}", id.to_text()));
+        assert_eq!(layout.session(&id).record(), format!("{{scv2:0}}:s:{}", id));
         assert_eq!(Layout::new("scv2", true).share(1_000_000), 15_625);
     }
 

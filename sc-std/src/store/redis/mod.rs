@@ -197,7 +197,7 @@ impl RedisStore {
             live: AtomicU64::new(u64::MAX),
             synced: Synced::default(),
             complained: Mutex::default(),
-            name: SessionId::draw(&mut crate::rng::SystemSeeded).to_text().to_string(),
+            name: SessionId::draw(&mut crate::rng::SystemSeeded).to_string(),
             layout,
         };
         inner.refuse_eviction().await?;

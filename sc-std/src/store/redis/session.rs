@@ -213,7 +213,7 @@ impl Inner {
 
 /// What a session's record is sealed to.
 fn record_id(id: &SessionId) -> Vec<u8> {
-    [b"session:".as_slice(), id.to_text().as_bytes()].concat()
+    [b"session:".as_slice(), id.as_str().as_bytes()].concat()
 }
 
 fn word(answer: Value) -> Result<String, StoreError> {

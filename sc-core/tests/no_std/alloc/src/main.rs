@@ -7,13 +7,16 @@
 
 extern crate alloc;
 
+#[path = "../../bare.rs"]
+mod bare;
+
 use alloc::vec;
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
 use core::ffi::{c_char, c_int};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use rand_core::{TryCryptoRng, TryRng};
+use bare::ToyRng;
 use sc_core::client::{Client, ClientOptions};
 use sc_core::document::{Profiles, PublicKeyDocument};
 use sc_core::exchange::unwrap_keys;
@@ -60,49 +63,6 @@ unsafe impl GlobalAlloc for Bump {
 
 #[global_allocator]
 static ALLOCATOR: Bump = Bump { heap: UnsafeCell::new([0; HEAP]), next: AtomicUsize::new(0) };
-
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    // Declared here because there is no std to ask for it.
-    unsafe extern "C" {
-        safe fn abort() -> !;
-    }
-    abort()
-}
-
-// The core library that comes with the compiler has unwind tables, which name this symbol; with panic = "abort" nobody
-// calls it. Unsafe, as every symbol is that a linker sees by its name.
-#[unsafe(no_mangle)]
-extern "C" fn rust_eh_personality() {}
-
-/// NOT CRYPTOGRAPHY: a counter (splitmix64). A device has a generator of its own.
-struct ToyRng(u64);
-
-impl TryRng for ToyRng {
-    type Error = core::convert::Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        self.try_next_u64().map(|word| (word >> 32) as u32)
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.0;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        Ok(word ^ (word >> 31))
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Self::Error> {
-        for part in out.chunks_mut(8) {
-            let word = self.try_next_u64()?.to_le_bytes();
-            part.copy_from_slice(&word[..part.len()]);
-        }
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for ToyRng {}
 
 /// A first request with real RSA, and its answer; the error is the step that failed.
 fn conversation() -> Result<(), c_int> {

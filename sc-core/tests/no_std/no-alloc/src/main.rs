@@ -5,11 +5,15 @@
 #![no_std]
 #![no_main]
 
+#[path = "../../bare.rs"]
+mod bare;
+
 use core::ffi::{c_char, c_int};
 
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce, Tag};
-use rand_core::{CryptoRng, Rng, TryCryptoRng, TryRng};
+use bare::ToyRng;
+use rand_core::{CryptoRng, Rng};
 use sc_core::client::{Client, ClientOptions, ProfileChoice};
 use sc_core::document::{Profiles, PublicKeyDocument};
 use sc_core::exchange::unwrap_keys;
@@ -20,49 +24,6 @@ use sc_core::replay::{IvSet, IvSlot, Ledger, LedgerSlot};
 use sc_core::secret::UnwrappedKey;
 use sc_core::server::{Grant, Received, RequestHead, Server};
 use sc_core::session::Lifetime;
-
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    // Declared here because there is no std to ask for it.
-    unsafe extern "C" {
-        safe fn abort() -> !;
-    }
-    abort()
-}
-
-// The core library that comes with the compiler has unwind tables, which name this symbol; with panic = "abort" nobody
-// calls it. Unsafe, as every symbol is that a linker sees by its name.
-#[unsafe(no_mangle)]
-extern "C" fn rust_eh_personality() {}
-
-/// NOT CRYPTOGRAPHY: a counter (splitmix64). A device has a generator of its own.
-struct ToyRng(u64);
-
-impl TryRng for ToyRng {
-    type Error = core::convert::Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        self.try_next_u64().map(|word| (word >> 32) as u32)
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.0;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        Ok(word ^ (word >> 31))
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Self::Error> {
-        for part in out.chunks_mut(8) {
-            let word = self.try_next_u64()?.to_le_bytes();
-            part.copy_from_slice(&word[..part.len()]);
-        }
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for ToyRng {}
 
 struct Device;
 
@@ -163,8 +124,8 @@ fn conversation() -> Result<(), c_int> {
 
     let mut body = [0; 28 + OVERHEAD];
     let pending = session.seal_into(rng, clock, name, question, &mut body).map_err(|_| 16)?;
-    let id = session.id().to_text();
-    let head = RequestHead { session_id: Some(&id), version: Some("2") };
+    let id = *session.id();
+    let head = RequestHead { session_id: Some(id.as_str()), version: Some("2") };
     let Ok(Received::Message(message)) = server.receive(&head, &mut body) else { return Err(17) };
     let unclaimed = message.open::<DeviceAead>(Some(&created.record), &phone, now, name).map_err(|_| 18)?;
     let verdict = ivs.claim(unclaimed.claim());
@@ -201,8 +162,8 @@ fn conversation() -> Result<(), c_int> {
     let mut body = [0; 28 + OVERHEAD];
     let _ = session.seal_into(rng, clock, name, question, &mut body).map_err(|_| 40)?;
     body[20] ^= 1;
-    let id = session.id().to_text();
-    let head = RequestHead { session_id: Some(&id), version: Some("2") };
+    let id = *session.id();
+    let head = RequestHead { session_id: Some(id.as_str()), version: Some("2") };
     let Ok(Received::Message(message)) = server.receive(&head, &mut body) else { return Err(41) };
     match message.open::<DeviceAead>(Some(&created.record), &phone, now, name) {
         Ok(_) => Err(42),

@@ -62,9 +62,8 @@ impl Keys {
     pub(super) fn open(&self, envelope: &[u8], clues: &Clues<'_>) -> Result<Opened<'_>, &'static str> {
         let options = ParseOptions::default().with_max_plaintext(envelope.len());
         let kind = Envelope::parse(envelope, &options).map_err(|_| "not an envelope")?.message_type();
-        let of_session = |session: &&RecordedSession| {
-            clues.session.is_none_or(|told| session.id().to_text().as_str() == told)
-        };
+        let of_session =
+            |session: &&RecordedSession| clues.session.is_none_or(|told| session.id().as_str() == told);
         let mut sessions = self.sessions.iter().filter(of_session).peekable();
         if sessions.peek().is_none() {
             return Err("its session is not in the key log");

@@ -62,8 +62,8 @@ pub(super) fn that_do_not_open() -> Group {
 pub(super) fn in_no_session() -> Group {
     let causes = vec![
         Cause::new("unknown session", Compare::Time, |target, scene| {
-            let unknown = SessionId::draw(&mut SystemSeeded).to_text();
-            Shot::new(&target.path, scene.live.seal(HARMLESS)).within(&unknown)
+            let unknown = SessionId::draw(&mut SystemSeeded);
+            Shot::new(&target.path, scene.live.seal(HARMLESS)).within(unknown.as_str())
         }),
         Cause::new("closed session", Compare::Time, |target, scene| {
             Shot::new(&target.path, scene.closed.seal(HARMLESS)).within(&scene.closed.session)
@@ -117,8 +117,8 @@ pub(super) fn in_the_clear() -> Group {
             Shot::new(&target.path, PLAIN.to_vec()).within(&scene.closed.session)
         }),
         Cause::new("JSON in an unknown session", Compare::Time, |target, _| {
-            let unknown = SessionId::draw(&mut SystemSeeded).to_text();
-            Shot::new(&target.path, PLAIN.to_vec()).within(&unknown)
+            let unknown = SessionId::draw(&mut SystemSeeded);
+            Shot::new(&target.path, PLAIN.to_vec()).within(unknown.as_str())
         }),
         Cause::new("JSON without a session", Compare::Content, |target, _| {
             Shot::new(&target.path, PLAIN.to_vec())
