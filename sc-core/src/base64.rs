@@ -94,6 +94,8 @@ mod tests {
         assert_eq!(Base64Bytes::<4>::decode(&long), Some(Base64Bytes(None)));
         assert_eq!(Base64Bytes::<4>::decode(&std::format!("{long}!")), None);
         assert_eq!(Base64Bytes::<4>::decode(&std::format!("{long}!AAA")), None);
+        assert_eq!(Base64Bytes::<4>::decode(&std::format!("AAAA!AAA{long}")), None, "in front");
+        assert_eq!(Base64Bytes::<4>::decode(&std::format!("{long}AA=A{long}")), None, "in the middle");
         assert_eq!(Base64Bytes::<4>::decode("AAAAAAA="), Some(Base64Bytes(None)));
         assert_eq!(Base64Bytes::<4>::decode("AAAAAAB="), None, "trailing bits");
     }

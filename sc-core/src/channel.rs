@@ -339,11 +339,8 @@ fn split_payload(payload: &mut [u8]) -> Option<Payload<'_>> {
 /// A buffer must be `overhead` longer than the plaintext, or, in place, at least as long as `overhead`.
 fn check_frame(plaintext: Option<&[u8]>, given: usize, overhead: usize) -> Result<(), Misuse> {
     let needed = plaintext.map_or(0, <[u8]>::len).saturating_add(overhead);
-    if given == needed || (plaintext.is_none() && given > needed) {
-        Ok(())
-    } else {
-        Err(Misuse::BufferLength { needed, given })
-    }
+    let fits = if plaintext.is_some() { given == needed } else { given >= needed };
+    if fits { Ok(()) } else { Err(Misuse::BufferLength { needed, given }) }
 }
 
 #[cfg(test)]

@@ -264,6 +264,68 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_error_says_a_thing_of_its_own_and_its_numbers() {
+        use std::collections::HashSet;
+        use std::string::ToString;
+
+        let malformed = [
+            Malformed::TooShort { len: 3 },
+            Malformed::TooLong { len: 9, max: 8 },
+            Malformed::Magic,
+            Malformed::Version(0xab),
+            Malformed::Type(7),
+            Malformed::Truncated { field: Field::ReqKeyLen, needed: 2, left: 1 },
+            Malformed::KeyIdLength,
+            Malformed::KeyIdCharacter { offset: 5 },
+            Malformed::WrappedKeyLength { field: Field::EncryptedRespKey, len: 255 },
+            Malformed::WrappedKeysDiffer { request: 256, response: 257 },
+            Malformed::SealedTooShort { len: 27 },
+            Malformed::Text,
+        ];
+        let misuse = [
+            Misuse::BufferLength { needed: 35, given: 34 },
+            Misuse::PlaintextTooLong { len: 1001, max: 1000 },
+            Misuse::Identifier,
+            Misuse::Randomness,
+            Misuse::NoKey,
+            Misuse::Closed,
+            Misuse::Provider,
+        ];
+        let refused = [
+            KeyRefusal::NotRsa,
+            KeyRefusal::KeySize { said: 4096, is: 2048 },
+            KeyRefusal::Algorithm,
+            KeyRefusal::NotPinned,
+            KeyRefusal::BoundNotOffered,
+        ];
+        let mut errors = std::vec![Error::Rejected, Error::Expired, Error::Exhausted];
+        errors.extend(malformed.map(Error::from));
+        errors.extend(misuse.map(Error::from));
+        errors.extend(refused.map(Error::from));
+        let shown: HashSet<_> = errors.iter().map(ToString::to_string).collect();
+        assert_eq!(shown.len(), errors.len());
+        for numbers in [
+            "9 bytes are more than the maximum of 8",
+            "0xab",
+            "reqKeyLen: 2 bytes needed, 1 left",
+            "4096 bits",
+        ] {
+            assert!(shown.iter().any(|text| text.contains(numbers)), "{numbers}: {shown:?}");
+        }
+        let fields = [
+            (Field::KeyIdLen, "keyIdLen"),
+            (Field::KeyId, "keyId"),
+            (Field::ReqKeyLen, "reqKeyLen"),
+            (Field::EncryptedReqKey, "encryptedReqKey"),
+            (Field::RespKeyLen, "respKeyLen"),
+            (Field::EncryptedRespKey, "encryptedRespKey"),
+        ];
+        for (field, name) in fields {
+            assert_eq!(field.to_string(), name);
+        }
+    }
+
+    #[test]
     fn errors_stay_small() {
         assert!(size_of::<Error>() <= 32, "{}", size_of::<Error>());
         assert!(size_of::<Result<(), Error>>() <= 32);

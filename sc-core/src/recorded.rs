@@ -191,6 +191,14 @@ mod tests {
         let opened = session(one).open::<Aes256GcmKey>(name, None, &mut envelope);
         assert_eq!(opened, Err(Error::Rejected));
         assert_eq!(envelope, bytes(other, "envelope"));
+        let mut of_other_profile = session(other);
+        of_other_profile.profile = match of_other_profile.profile {
+            Profile::Plain => Profile::Bound,
+            Profile::Bound => Profile::Plain,
+        };
+        let opened = of_other_profile.open::<Aes256GcmKey>(name, None, &mut envelope);
+        assert_eq!(opened, Err(Error::Rejected));
+        assert_eq!(envelope, bytes(other, "envelope"));
         assert!(session(one).open::<Aes256GcmKey>(name, None, &mut [0; 3]).is_err());
         assert!(!std::format!("{:?}", session(one)).contains("keys"));
     }

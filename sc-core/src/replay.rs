@@ -355,5 +355,36 @@ mod tests {
         assert_eq!(ledger.claim(&[hash(1), hash(9)]), LedgerVerdict::Repeated, "what is known stays known");
         let mut moved = ledger.move_to([LedgerSlot::EMPTY; 128]).unwrap();
         assert_eq!(moved.claim(&[hash(5), hash(6)]), LedgerVerdict::Full, "the limit moves along");
+        let mut kept = moved.move_to([LedgerSlot::EMPTY; 4]).unwrap_err();
+        assert_eq!(kept.len(), 5, "five do not go into four");
+        assert_eq!(kept.claim(&[hash(7), hash(6)]), LedgerVerdict::Repeated, "nothing is forgotten");
+        assert_eq!(kept.record(&hash(8)), LedgerVerdict::Full, "and the limit stays");
+    }
+
+    #[test]
+    fn a_table_is_crowded_once_three_quarters_are_taken() {
+        let hash = |byte| WrappedKeyHash([byte; 32]);
+        let mut ledger = Ledger::new([LedgerSlot::EMPTY; 16], &mut SeededRng::new(1));
+        let mut set = IvSet::new([IvSlot::EMPTY; 16], &mut SeededRng::new(1));
+        assert!(ledger.is_empty() && set.is_empty());
+        for taken in 1..=16 {
+            assert_eq!(ledger.record(&hash(taken)), LedgerVerdict::New);
+            assert_eq!(set.claim(&claim(taken.into(), 0)), ClaimVerdict::New);
+            assert_eq!((ledger.is_crowded(), set.is_crowded()), (taken >= 12, taken >= 12), "{taken}");
+            assert!(!ledger.is_empty() && !set.is_empty());
+        }
+        assert!(Ledger::new([], &mut SeededRng::new(1)).is_crowded(), "no slots are too few");
+    }
+
+    #[test]
+    fn every_slot_can_be_moved_into_exactly_as_many() {
+        let mut set = IvSet::new([IvSlot::EMPTY; 8], &mut SeededRng::new(1));
+        for iv in 0..8 {
+            assert_eq!(set.claim(&claim(iv, 0)), ClaimVerdict::New);
+        }
+        let mut moved = set.move_to([IvSlot::EMPTY; 8]).unwrap();
+        for iv in 0..8 {
+            assert_eq!(moved.claim(&claim(iv, 0)), ClaimVerdict::Replayed);
+        }
     }
 }

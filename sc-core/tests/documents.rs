@@ -144,6 +144,15 @@ fn an_absent_profile_is_plain_and_a_null_one_is_refused() {
 }
 
 #[test]
+fn plain_may_be_said_aloud() {
+    let (mut request, mut answer) = (session_request(), session_answer());
+    request["profile"] = json!("plain");
+    assert_eq!(read::<SessionRequest>(&request).unwrap().profile, Some(Profile::Plain));
+    answer["profile"] = json!("plain");
+    assert_eq!(read::<SessionAnswer>(&answer).unwrap().profile, Some(Profile::Plain));
+}
+
+#[test]
 fn a_document_is_an_object_and_never_an_array() {
     let array = json!(["k1", "AAAA", "AAAA", "bound"]);
     assert!(read::<SessionRequest>(&array).is_err());
@@ -167,6 +176,10 @@ fn a_client_ignores_what_it_does_not_know() {
     key["more"] = json!({"nested": [1]});
     key["profiles"] = json!(["plain", "bound", "future"]);
     assert_eq!(read::<PublicKeyDocument>(&key).unwrap().profiles, Profiles::BOUND);
+    for offered in [json!(["plain"]), json!(["plain", "future"]), json!(["future"]), json!([])] {
+        key["profiles"] = offered;
+        assert_eq!(read::<PublicKeyDocument>(&key).unwrap().profiles, Profiles::PLAIN, "{key}");
+    }
     key.as_object_mut().unwrap().remove("profiles");
     assert_eq!(read::<PublicKeyDocument>(&key).unwrap().profiles, Profiles::PLAIN);
 
