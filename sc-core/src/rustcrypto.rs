@@ -10,7 +10,8 @@ use aes_gcm::aead::AeadInOut;
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce, Tag};
 use rand_core::CryptoRng;
 use rsa::hazmat::rsa_decrypt_and_check;
-use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePublicKey};
+use rsa::pkcs1::EncodeRsaPrivateKey;
+use rsa::pkcs8::{DecodePublicKey, EncodePublicKey, PrivateKeyInfoRef};
 use rsa::traits::PublicKeyParts;
 use rsa::{BoxedUint, PrivateKey, PublicKey};
 use sha2::Sha256;
@@ -109,10 +110,16 @@ impl RsaPrivateKey {
     /// Reads a private key from its PKCS#8 (RFC 5958) in DER.
     ///
     /// # Errors
-    /// [`ProviderError`] if `der` is not exactly one valid RSA key of 2048 to 4096 bits.
+    /// [`ProviderError`] if `der` is not exactly one valid RSA key of 2048 to 4096 bits, with all of its numbers right.
     pub fn from_pkcs8(der: &[u8]) -> Result<Self, ProviderError> {
-        let key = PrivateKey::from_pkcs8_der(der).map_err(|_| ProviderError)?;
+        let info = PrivateKeyInfoRef::try_from(der).map_err(|_| ProviderError)?;
+        let key = PrivateKey::try_from(info.clone()).map_err(|_| ProviderError)?;
         check_size(&key)?;
+        // `rsa` computes the numbers of the Chinese remainder theorem anew, and so takes a damaged file for a good one.
+        let whole = key.to_pkcs1_der().map_err(|_| ProviderError)?;
+        if whole.as_bytes() != info.private_key.as_bytes() {
+            return Err(ProviderError);
+        }
         Ok(Self(key))
     }
 

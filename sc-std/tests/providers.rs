@@ -205,6 +205,27 @@ fn takes_exactly_one_der<P: Suite>() {
     }
 }
 
+fn refuses_a_private_key_with_one_wrong_number<P: Suite>() {
+    let pkcs8 = AwsLcPrivateKey::generate(2048).unwrap().to_pkcs8().unwrap();
+    let info = pkcs8::PrivateKeyInfoRef::try_from(&pkcs8[..]).unwrap();
+    let key = pkcs1::RsaPrivateKeyRef::try_from(info.private_key.as_bytes()).unwrap();
+    for (name, number) in [
+        ("n", key.modulus),
+        ("d", key.private_exponent),
+        ("p", key.prime1),
+        ("q", key.prime2),
+        ("dP", key.exponent1),
+        ("dQ", key.exponent2),
+        ("qInv", key.coefficient),
+    ] {
+        let number = number.as_bytes();
+        let at = pkcs8.windows(number.len()).position(|part| part == number).unwrap();
+        let mut wrong = pkcs8.to_vec();
+        wrong[at + number.len() - 1] ^= 2;
+        assert!(P::private(&wrong).is_none(), "{name}");
+    }
+}
+
 fn refuses_a_seal_into_another_length<P: Suite>() {
     let key = P::Aead::expand(&[1; KEY_LEN]).unwrap();
     for len in [0, 4, 6] {
@@ -227,6 +248,7 @@ macro_rules! suite {
         refuses_ciphertexts_of_another_length
         refuses_keys_outside_2048_to_4096_bits
         takes_exactly_one_der
+        refuses_a_private_key_with_one_wrong_number
         refuses_a_seal_into_another_length
     })* };
 }
