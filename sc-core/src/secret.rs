@@ -109,6 +109,12 @@ impl UnwrappedKey {
     pub(crate) const fn from_parts(bytes: [u8; KEY_LEN], valid: Choice) -> Self {
         Self { bytes, valid }
     }
+
+    /// What nothing but a fuzz target may ask.
+    #[cfg(fuzzing)]
+    pub(crate) fn unhidden(&self) -> Option<[u8; KEY_LEN]> {
+        bool::from(self.valid).then_some(self.bytes)
+    }
 }
 
 impl fmt::Debug for UnwrappedKey {

@@ -105,10 +105,10 @@ mod buffer;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod clock;
-#[cfg(all(fuzzing, feature = "rustcrypto", feature = "server"))]
+#[cfg(all(fuzzing, feature = "aws-lc-rs", feature = "axum", feature = "rustcrypto"))]
 pub mod fuzzing;
 pub mod guide;
-#[cfg(any(feature = "cli", feature = "danger-key-log"))]
+#[cfg(feature = "__key-log")]
 pub mod key_log;
 mod keyed_hash;
 #[cfg(feature = "server")]

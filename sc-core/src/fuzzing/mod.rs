@@ -11,6 +11,9 @@ mod server;
 use std::vec::Vec;
 
 use rand_core::{CryptoRng, TryCryptoRng, TryRng};
+use rsa::BoxedUint;
+use rsa::pkcs8::DecodePublicKey;
+use rsa::traits::PublicKeyParts;
 use sha2::{Digest, Sha256};
 
 use crate::client::{Client, ClientOptions, ProfileChoice};
@@ -25,39 +28,44 @@ pub use self::open::open;
 pub use self::server::server;
 
 /// The input, read from the front; what is missing is zero.
-struct Input<'a>(&'a [u8]);
+pub struct Input<'a>(pub &'a [u8]);
 
 impl<'a> Input<'a> {
-    fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    fn byte(&mut self) -> u8 {
+    pub fn byte(&mut self) -> u8 {
         self.take(1).first().copied().unwrap_or_default()
     }
 
-    fn flag(&mut self) -> bool {
+    pub fn flag(&mut self) -> bool {
         self.byte() & 1 == 1
     }
 
-    fn short(&mut self) -> usize {
+    pub fn short(&mut self) -> usize {
         usize::from(u16::from_be_bytes([self.byte(), self.byte()]))
     }
 
     /// A number below `end`, or 0 if there is none.
-    fn below(&mut self, end: usize) -> usize {
+    pub fn below(&mut self, end: usize) -> usize {
         self.short().checked_rem(end).unwrap_or_default()
     }
 
-    fn take(&mut self, len: usize) -> &'a [u8] {
+    pub fn take(&mut self, len: usize) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(len.min(self.0.len()));
         self.0 = rest;
         taken
     }
+
+    /// As many bytes as are wanted.
+    pub fn array<const N: usize>(&mut self) -> [u8; N] {
+        core::array::from_fn(|_| self.byte())
+    }
 }
 
 /// Numbers that never repeat and are no secret (SplitMix64).
-struct Count(u64);
+pub struct Count(pub u64);
 
 impl TryRng for Count {
     type Error = core::convert::Infallible;
@@ -86,7 +94,7 @@ impl TryRng for Count {
 impl TryCryptoRng for Count {}
 
 /// AES-GCM, and "RSA" that hides nothing: key, salt, checksum over both, zeroes.
-struct Clear;
+pub struct Clear;
 
 impl Clear {
     const LEN: usize = 256;
@@ -155,6 +163,20 @@ impl Aead for Lax {
     }
 }
 
+/// What is hidden in an unwrapped key: 32 bytes, or that it is none.
+pub fn unhidden(key: &UnwrappedKey) -> Option<[u8; 32]> {
+    key.unhidden()
+}
+
+/// The bare public RSA operation on a block as long as the modulus, for blocks that no wrapping would make.
+pub fn raise(spki: &[u8], block: &[u8]) -> Option<Vec<u8>> {
+    let key = rsa::PublicKey::from_public_key_der(spki).ok()?;
+    let number = BoxedUint::from_be_slice(block, key.n().bits_precision()).ok()?;
+    let raised = rsa::hazmat::rsa_encrypt(&key, &number).ok()?;
+    let bytes = raised.to_be_bytes();
+    Some(bytes.get(bytes.len().checked_sub(key.size())?..)?.to_vec())
+}
+
 fn key_id() -> KeyId {
     KeyId::parse("key").expect("visible")
 }
@@ -180,7 +202,7 @@ fn profile(bound: bool) -> ProfileChoice {
 }
 
 /// Changes bytes as the input wants: flips, cuts, additions, moves, or other bytes altogether.
-fn mutate(bytes: &mut Vec<u8>, input: &mut Input<'_>) {
+pub fn mutate(bytes: &mut Vec<u8>, input: &mut Input<'_>) {
     for _ in 0..16 {
         match input.byte() % 6 {
             0 => break,

@@ -5,6 +5,8 @@ mod content;
 mod curl;
 mod dump;
 mod exchange;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod har;
 mod http;
 mod keys;

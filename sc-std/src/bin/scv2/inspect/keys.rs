@@ -55,7 +55,15 @@ impl Keys {
         let bytes = input::file(log, MAX_KEY_LOG_LEN)?;
         let sessions = key_log::read(&bytes);
         let sessions = sessions.map_err(|error| Failure::Usage(format!("{}: {error}", log.display())))?;
-        Ok(Self { sessions, name, request_iv })
+        Ok(Self::new(sessions, name, request_iv))
+    }
+
+    pub(super) const fn new(
+        sessions: Vec<RecordedSession>,
+        name: Option<String>,
+        request_iv: Option<[u8; IV_LEN]>,
+    ) -> Self {
+        Self { sessions, name, request_iv }
     }
 
     /// Opens one envelope, or tells why not.

@@ -1,5 +1,4 @@
-//! Bodies of fuzz targets (builds for fuzzing only): what loads keys, held against a second reader of the same bytes.
-#![allow(missing_docs, clippy::expect_used, reason = "a target fails by panicking")]
+//! What loads keys, held against a second reader of the same bytes.
 
 use sc_core::document::PublicKeyDocument;
 use sc_core::id::KeyId;
