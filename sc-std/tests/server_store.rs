@@ -228,6 +228,19 @@ fn an_idle_time_shorter_than_the_unused_time_is_kept_as_well() {
 }
 
 #[test]
+fn a_new_message_keeps_an_idle_session_alive_and_a_replay_does_not() {
+    let store = MemoryStore::new(StoreOptions::default().with_idle_ms(60_000));
+    let (id, session) = new_session();
+    now(store.create(session, T0)).unwrap();
+    let claim_at = |iv, ms| now(store.claim(&id, &claim(iv, 1), T0.plus(ms))).unwrap();
+    assert_eq!(claim_at(1, 0), Some(ClaimVerdict::New));
+    assert_eq!(claim_at(2, 50_000), Some(ClaimVerdict::New));
+    assert_eq!(claim_at(2, 100_000), Some(ClaimVerdict::Replayed));
+    assert!(now(store.find(&id, T0.plus(109_999))).unwrap().is_some());
+    assert!(now(store.find(&id, T0.plus(110_000))).unwrap().is_none());
+}
+
+#[test]
 fn a_session_ends_in_time_although_a_clock_that_was_ahead_has_looked_at_it() {
     let (unused, idle) = (300_000, 60_000);
     let store = MemoryStore::new(StoreOptions::default().with_unused_ms(unused).with_idle_ms(idle));

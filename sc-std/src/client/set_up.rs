@@ -167,3 +167,22 @@ fn retry_hint(error: &SetUpError) -> Option<Duration> {
         SetUpError::Transport(_) | SetUpError::KeyRefused(_) | SetUpError::Core(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_is_doubted_only_after_what_a_wrong_key_causes() {
+        let doubted: Vec<_> = Code::ALL.iter().copied().filter(|code| doubts_the_key(*code)).collect();
+        let causes =
+            [Code::ValidationFailed, Code::InvalidPayload, Code::InvalidKeyId, Code::KeyExchangeFailed];
+        assert_eq!(doubted, causes);
+    }
+
+    #[test]
+    fn an_answer_that_is_too_large_is_not_asked_for_again() {
+        let passes = |kind| is_passing(&SetUpError::Transport(TransportError::new(kind)));
+        assert!(passes(TransportErrorKind::Timeout) && !passes(TransportErrorKind::TooLarge));
+    }
+}

@@ -274,6 +274,20 @@ mod tests {
     }
 
     #[test]
+    fn strangers_take_the_places_of_those_whose_windows_are_over() {
+        let limit = SlidingWindow::new(Limit::new(1, 1000), 3);
+        for round in 0..50 {
+            let start = UnixMillis(1000 * u64::from(round));
+            for n in 0..3 {
+                assert_eq!(limit.claim(&key(3 * round + n), start), Ok(()), "{round} {n}");
+            }
+            assert!(limit.claim(&key(255), UnixMillis(start.0 + 999)).is_err(), "{round}: it is full");
+        }
+        let shard = limit.shards[0].lock().unwrap();
+        assert_eq!((shard.accepted.len(), shard.queue.len()), (3, 3));
+    }
+
+    #[test]
     fn many_threads_win_exactly_the_count() {
         let limit = SlidingWindow::new(Limit::new(50, 1000), 100);
         let wins = AtomicUsize::new(0);

@@ -293,6 +293,12 @@ mod tests {
     }
 
     #[test]
+    fn a_store_says_how_long_its_tokens_live() {
+        let tokens = ResetTokens::new(61_000, 9);
+        assert_eq!((tokens.ttl_ms(), TokenStore::ttl_ms(&tokens)), (61_000, 61_000));
+    }
+
+    #[test]
     fn a_token_works_to_the_last_millisecond_and_once() {
         let tokens = ResetTokens::new(1000, 10);
         let token = create(&tokens, "a", 5);

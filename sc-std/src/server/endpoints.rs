@@ -158,6 +158,19 @@ mod tests {
     }
 
     #[test]
+    fn every_endpoint_is_found_by_its_whole_path_and_nothing_else_is() {
+        for (path, endpoint) in [
+            (PUBLIC_KEY_PATH, Endpoint::PublicKey),
+            (SESSION_PATH, Endpoint::Session),
+            (CLOSE_PATH, Endpoint::Close),
+        ] {
+            assert_eq!(Endpoint::of(path), Some(endpoint));
+            assert_eq!(Endpoint::of(&format!("{path}/")), None);
+            assert_eq!(Endpoint::of(&path[1..]), None);
+        }
+    }
+
+    #[test]
     fn a_broken_set_up_names_its_property_and_never_its_value() {
         let good = r#"{"keyId":"k","encReqKey":"QQ==","encRespKey":"QQ=="}"#;
         assert_eq!(message(good), "accepted");
