@@ -285,7 +285,7 @@ async fn a_text_envelope_is_refused_by_default_and_answered_in_kind_when_on() {
 
 #[test]
 fn every_route_is_listed_with_its_kind() {
-    let server = ScServer::builder(fixed_keys(1).into(), MemoryStore::default()).build();
+    let server = ScServer::builder(fixed_keys(1), MemoryStore::default()).build();
     let routes = routes(&server);
     let kind = |path: &str| routes.routes().iter().find(|(listed, _)| listed == path).unwrap().1;
     assert_eq!(kind(PUBLIC_KEY), RouteKind::Channel);
