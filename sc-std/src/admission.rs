@@ -16,6 +16,7 @@ use crate::server::meter::{Held, QueueMeter};
 
 /// A queue that was full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Busy {
     /// Seconds after which the queue should have drained, at least 1.
     pub retry_after: u64,

@@ -55,6 +55,7 @@ impl ResetLink {
 }
 
 /// One mail to one address. Debug shows neither the address nor the words.
+#[non_exhaustive]
 pub struct Mail {
     /// To whom.
     pub to: Email,
