@@ -108,7 +108,10 @@ pub mod rng;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "server")]
+mod stack;
+#[cfg(feature = "server")]
 pub mod store;
+mod sync;
 
 /// The README's code, which is tested with the documentation.
 #[cfg(all(doctest, feature = "cli"))]

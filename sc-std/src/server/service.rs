@@ -35,6 +35,7 @@ use crate::server::open::{Created, OpenedRequest};
 use crate::server::reject::{JSON, NO_STORE, Reject};
 use crate::server::span::Outcome;
 use crate::server::{Channel, ScServer, body, span};
+use crate::stack::Wiped;
 use crate::store::Store;
 
 /// What tells about the plaintext of an answer, or holds for it only.
@@ -354,7 +355,7 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
                     if version.is_some_and(|version| version != "2") {
                         return Err(Refusal::VersionHeader.into());
                     }
-                    self.set_up(&sent, client, address).await
+                    Wiped::new(self.set_up(&sent, client, address)).await
                 }
             }
         };

@@ -8,6 +8,7 @@
 
 mod attack;
 mod fleet;
+mod hostile;
 mod outage;
 mod redis;
 mod secrecy;
