@@ -3,8 +3,6 @@
 //! Works on frames: the whole envelope of type 2 or 129 in one buffer, which has 16 bytes of head room (header
 //! and IV) in front of the plaintext and 16 bytes of tail room (the tag) behind it.
 
-use core::sync::atomic::{AtomicU32, Ordering};
-
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
@@ -15,6 +13,7 @@ use crate::id::Iv;
 use crate::limits::{HEADER_LEN, IV_LEN, OVERHEAD, TAG_LEN};
 use crate::provider::Aead;
 use crate::secret::{RequestKey, ResponseKey};
+use crate::sync::{AtomicU32, Ordering};
 
 /// How a sealer makes its IVs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -343,5 +342,7 @@ fn check_frame(plaintext: Option<&[u8]>, given: usize, overhead: usize) -> Resul
     if fits { Ok(()) } else { Err(Misuse::BufferLength { needed, given }) }
 }
 
+#[cfg(all(test, scv2_loom))]
+mod races;
 #[cfg(test)]
 mod tests;

@@ -103,6 +103,7 @@ pub mod rustcrypto;
 pub mod secret;
 pub mod server;
 pub mod session;
+mod sync;
 mod table;
 #[cfg(test)]
 mod testing;

@@ -1,7 +1,5 @@
 //! A session as the client holds it: seals requests, opens their answers, knows when it ends (PROTOCOL 4.3).
 
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-
 use rand_core::CryptoRng;
 
 use crate::associated::{Binding, Context};
@@ -11,6 +9,7 @@ use crate::error::{Error, Misuse};
 use crate::id::{Iv, MessageName, SessionId, Ticks, UnixMillis};
 use crate::limits::{DEFAULT_SESSION_TTL_MS, MAX_MESSAGES_PER_SESSION, OVERHEAD, UNUSED_SESSION_MS};
 use crate::provider::Provider;
+use crate::sync::{AtomicBool, AtomicU32, Ordering};
 
 /// Shortest lifetime that a client believes, in milliseconds: 1 minute (PROTOCOL 10.8).
 const MIN_LIFETIME_MS: u64 = 60 * 1000;
@@ -313,16 +312,14 @@ pub(crate) const fn check_plaintext(len: usize, max: usize) -> Result<(), Misuse
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::channel::IvMode;
     use crate::secret::{RequestKey, ResponseKey};
     use crate::testing::{Nothing, SeededRng};
 
-    /// The phase is looked at before a message is reserved, so threads that race pass it together: the sealer itself
-    /// must hold the limit.
-    #[test]
-    fn the_sealer_of_a_session_holds_the_limit_without_its_phase() {
+    /// A session of a minute that has sent nothing.
+    pub(crate) fn session() -> Session<Nothing> {
         let rng = &mut SeededRng::new(1);
         let sealer = Sealer::for_requests(&RequestKey::from_bytes([1; 32]), IvMode::Random, rng).unwrap();
         let parts = Parts::<Nothing> {
@@ -335,7 +332,15 @@ mod tests {
             keys: crate::secret::SessionKeys::draw(rng).unwrap(),
         };
         let lifetime = Lifetime::new(UnixMillis(0), UnixMillis(0), None);
-        let session = parts.into_session(SessionId::from_raw([3; 24]), lifetime, Ticks(0));
+        parts.into_session(SessionId::from_raw([3; 24]), lifetime, Ticks(0))
+    }
+
+    /// The phase is looked at before a message is reserved, so threads that race pass it together: the sealer itself
+    /// must hold the limit.
+    #[test]
+    fn the_sealer_of_a_session_holds_the_limit_without_its_phase() {
+        let rng = &mut SeededRng::new(1);
+        let session = session();
         let mut seal = || session.sealer.seal_frame(rng, &Binding::Plain, Some(b""), &mut [0; OVERHEAD]);
         for _ in 0..MAX_MESSAGES_PER_SESSION {
             assert!(seal().is_ok());

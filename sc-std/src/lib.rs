@@ -129,4 +129,7 @@ pub mod rng;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "server")]
+mod stack;
+#[cfg(feature = "server")]
 pub mod store;
+mod sync;

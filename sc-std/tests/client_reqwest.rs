@@ -108,6 +108,29 @@ async fn a_redirect_comes_back_as_it_is_and_nothing_is_added_to_a_request() {
     }
 }
 
+/// Servers close a connection that was not used for some seconds, and a request that crosses that is lost, without anybody
+/// knowing whether it was executed.
+#[tokio::test]
+async fn a_connection_that_was_not_used_for_seconds_is_not_used_again() {
+    let (uri, connections) = server(|mut stream, _, connections| async move {
+        connections.fetch_add(1, Ordering::Relaxed);
+        let mut request = [0; 1024];
+        loop {
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+            if stream.write_all(answer).await.is_err() || stream.read(&mut request).await.unwrap_or(0) == 0 {
+                return;
+            }
+        }
+    })
+    .await;
+    let transport = transport();
+    for (pause, expected) in [(0, 1), (0, 1), (5, 2)] {
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+        assert!(transport.send(get(&uri), CAP).await.is_ok());
+        assert_eq!(connections.load(Ordering::Relaxed), expected, "after {pause} s");
+    }
+}
+
 #[tokio::test]
 async fn no_connection_is_told_from_one_that_breaks() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

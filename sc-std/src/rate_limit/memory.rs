@@ -1,12 +1,13 @@
 //! A sliding-window rate limit in memory: bounded, sharded, exact.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::hash::BuildHasher;
+use std::sync::PoisonError;
 
 use sc_core::id::UnixMillis;
 
 use super::{Limit, LimitKey, LimitRefusal, RateLimiter, RetryAfter};
+use crate::sync::{Mutex, MutexGuard, RandomState};
 
 const SHARDS: usize = 16;
 /// Most keys whose end is looked at by one call.

@@ -5,6 +5,8 @@
 //! that are refused do not count (PROTOCOL 10.16).
 
 mod memory;
+#[cfg(all(test, scv2_loom))]
+mod races;
 
 use std::future::Future;
 use std::net::IpAddr;

@@ -8,6 +8,7 @@ use lettre::Message;
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
 use lettre::message::{Body, Mailbox, MultiPart, SinglePart};
 use rand_core::Rng;
+use zeroize::Zeroizing;
 
 use super::{Mail, MailError, Mailer};
 use crate::clock::{Clock, SystemClock};
@@ -120,7 +121,7 @@ impl Outbox {
 
 impl Mailer for Outbox {
     async fn send(&self, mail: Mail) -> Result<(), MailError> {
-        let bytes = render(&mail, &self.from)?.formatted();
+        let bytes = Zeroizing::new(render(&mail, &self.from)?.formatted());
         let outbox = self.clone();
         let written = tokio::task::spawn_blocking(move || outbox.write(&bytes)).await;
         match written {

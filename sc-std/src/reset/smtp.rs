@@ -10,6 +10,7 @@ use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use tokio::time::Instant;
+use zeroize::Zeroizing;
 
 use super::smtp_url::{Protection, SmtpUrl, SmtpUrlError};
 use super::{Mail, MailError, Mailer, render};
@@ -102,7 +103,7 @@ impl Smtp {
     /// Hands a mail over, and keeps the connection for the next one if all went well.
     async fn deliver(&self, message: &Message) -> Result<(), SmtpFailure> {
         let mut connection = self.connection().await?;
-        connection.send(message.envelope(), &message.formatted()).await?;
+        connection.send(message.envelope(), &Zeroizing::new(message.formatted())).await?;
         if !connection.has_broken() {
             let idle = Idle { connection, since: Instant::now() };
             let mut waiting = self.idle.lock().unwrap_or_else(PoisonError::into_inner);

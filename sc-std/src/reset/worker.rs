@@ -12,6 +12,7 @@ use super::queue::{ResetQueue, Waiting};
 use super::{AccountId, Accounts, Mailer, ResetConfig, ResetJob, ResetStats, TokenStore, reset_mail};
 use crate::clock::Clock;
 use crate::rate_limit::{LimitKey, LimitRefusal, RateLimiter, SlidingWindow};
+use crate::stack::Wiped;
 
 /// Works through the jobs of its queue in tasks of its own. Dropping it is [`ResetWorker::close`] without waiting.
 #[derive(Debug)]
@@ -107,7 +108,7 @@ async fn run<A: Accounts, M: Mailer, T: TokenStore, L: RateLimiter>(
             () = sleep_until(begin), if next.is_some() && tasks.len() < desk.config.parallel => {
                 if let Some(Waiting { job, .. }) = next.take() {
                     let desk = Arc::clone(&desk);
-                    tasks.spawn(async move { desk.work(job).await });
+                    tasks.spawn(Wiped::new(async move { desk.work(job).await }));
                 }
             }
             waiting = jobs.recv(), if next.is_none() => match waiting {

@@ -24,6 +24,7 @@ use crate::server::ScServer;
 use crate::server::headers::{single, text as header_text};
 use crate::server::meter::StoreCall;
 use crate::server::reject::Reject;
+use crate::stack::Wiped;
 use crate::store::{Store, StoreError};
 
 /// A request that has opened.
@@ -68,8 +69,8 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
                         (len, responder, None)
                     }
                     Received::Setup(setup) => {
-                        // Boxed, since it is rare and large: an ordinary message would carry room for it.
-                        let first = Box::pin(self.open_first(setup, client, address, name));
+                        // Boxed too, since it is rare and large: an ordinary message would carry room for it.
+                        let first = Wiped::new(self.open_first(setup, client, address, name));
                         let (len, responder, created) = first.await?;
                         (len, responder, Some(created))
                     }

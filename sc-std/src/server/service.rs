@@ -25,6 +25,7 @@ use crate::server::layer::{LayerRules, Treatment};
 use crate::server::localize::finish_plain;
 use crate::server::reject::Reject;
 use crate::server::{ScServer, body, span};
+use crate::stack::Wiped;
 use crate::store::Store;
 
 /// What [`ScLayer`](crate::server::ScLayer) makes of a service.
@@ -151,7 +152,7 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScServer<S, A> {
                     if version.is_some_and(|version| version != "2") {
                         return Err(Refusal::VersionHeader.into());
                     }
-                    self.set_up(&sent, client, address).await
+                    Wiped::new(self.set_up(&sent, client, address)).await
                 }
             }
         };

@@ -9,6 +9,7 @@ use crate::keys::{RingKey, ServerKey};
 use crate::rng::SystemSeeded;
 use crate::server::ScServer;
 use crate::server::reject::Reject;
+use crate::stack::{Wiped, wiped};
 use crate::store::Store;
 
 /// After how many seconds a client comes back when the device of a key cannot be asked, at least.
@@ -30,14 +31,17 @@ impl<S: Store, A> ScServer<S, A> {
         let (key, request, response) = (Arc::clone(key), request.to_vec(), response.to_vec());
         match key.server_key() {
             ServerKey::Local(_) => {
-                let job = move || key.unwrap_pair(&mut SystemSeeded, &request, &response);
+                let work = move || key.unwrap_pair(&mut SystemSeeded, &request, &response).map(Box::new);
                 // A key in this process always answers.
-                inner.admission.run(job).await?.ok_or_else(|| Reject::busy(DEVICE_RETRY))
+                let keys = inner.admission.run(|| wiped(work)).await?;
+                keys.map(|keys| *keys).ok_or_else(|| Reject::busy(DEVICE_RETRY))
             }
             ServerKey::Remote(_) => {
-                let job = async move { key.unwrap_pair_remote(&mut SystemSeeded, &request, &response).await };
+                let job = Wiped::new(async move {
+                    key.unwrap_pair_remote(&mut SystemSeeded, &request, &response).await.map(Box::new)
+                });
                 match inner.admission.run_async(inner.remote_key_timeout, job).await {
-                    Ok(keys) => return Ok(keys),
+                    Ok(keys) => return Ok(*keys),
                     Err(NotDone::Busy(busy)) => return Err(busy.into()),
                     Err(NotDone::Failed(error)) => {
                         inner.meter.device_unavailable.one();

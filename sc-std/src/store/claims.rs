@@ -1,12 +1,11 @@
 //! The IVs that one session in memory has opened, in a set that grows; and the bound on all sets together.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use sc_core::limits::MAX_MESSAGES_PER_SESSION;
 use sc_core::replay::{ClaimVerdict, IvClaim, IvSet, IvSlot};
 
 use crate::rng::SystemSeeded;
 use crate::store::StoreError;
+use crate::sync::{AtomicUsize, Ordering};
 
 /// Slots of the first set; most sessions send a handful of messages.
 const FIRST_SLOTS: usize = 8;
@@ -21,7 +20,7 @@ pub(super) struct ClaimBudget {
 }
 
 impl ClaimBudget {
-    pub(super) const fn new(max: usize) -> Self {
+    pub(super) fn new(max: usize) -> Self {
         Self { held: AtomicUsize::new(0), max }
     }
 

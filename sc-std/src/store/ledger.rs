@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use sc_core::exchange::WrappedKeyHash;
 use sc_core::id::{KeyId, UnixMillis};
@@ -12,6 +12,7 @@ use sc_core::replay::{Ledger, LedgerSlot, LedgerVerdict};
 use crate::rng::SystemSeeded;
 use crate::store::StoreError;
 use crate::store::ledger_file::{KeyIdHash, LedgerFile, LedgerFileError, key_id_hash};
+use crate::sync::{Mutex, MutexGuard};
 
 /// How long a ledger outlives its RSA key, in milliseconds: whoever found the key in its last moment, or by a clock
 /// that was set back, still meets the ledger.

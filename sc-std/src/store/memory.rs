@@ -1,9 +1,7 @@
 //! The store of a single server: everything in this process's memory, bounded, gone with the process.
 
-use std::hash::RandomState;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use sc_core::exchange::WrappedKeyHash;
 use sc_core::id::{KeyId, SessionId, UnixMillis};
@@ -16,9 +14,11 @@ use crate::store::ledger::Ledgers;
 use crate::store::ledger_file::LedgerFileError;
 use crate::store::shard::{HashedId, Shard};
 use crate::store::{Store, StoreError, StoreOptions};
+use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, RandomState};
 
-/// Shards: more than any machine has cores, so that two requests seldom meet at one lock.
-const SHARDS: usize = 64;
+/// Shards: more than any machine has cores, so that two requests seldom meet at one lock. Two where every order of threads
+/// is tried.
+pub(super) const SHARDS: usize = if cfg!(all(test, scv2_loom)) { 2 } else { 64 };
 
 /// Most keys that each limit counts at once.
 const MAX_LIMITED_KEYS: usize = 1_000_000;

@@ -17,6 +17,8 @@ mod ledger;
 mod ledger_file;
 mod memory;
 mod options;
+#[cfg(all(test, scv2_loom))]
+mod races;
 #[cfg(feature = "redis")]
 mod redis;
 mod sealed;

@@ -8,7 +8,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 
 use hashbrown::HashTable;
 use sc_core::id::{KeyId, SessionId, UnixMillis};
@@ -19,6 +19,7 @@ use crate::store::claims::{ClaimBudget, Claims};
 use crate::store::key_names::KeyNames;
 use crate::store::slots::Slots;
 use crate::store::{StoreError, StoreOptions};
+use crate::sync::RandomState;
 
 /// Most deadlines looked at by one call that has something else to do.
 const PURGE_STEP: usize = 8;

@@ -1,7 +1,5 @@
 //! A hundred thousand hostile requests: memory stays bounded, honest requests are answered.
 
-use std::io::Write;
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -9,8 +7,9 @@ use std::time::{Duration, Instant};
 use rand_core::Rng;
 use sc_std::rng::SystemSeeded;
 
-use crate::serve::{Files, Http, Server};
-use crate::server_support::{CLOSE, FORGOT, Peer, SESSION};
+use crate::hostile::{KINDS, half_open, hostile};
+use crate::serve::{Files, Http};
+use crate::server_support::{CLOSE, SESSION};
 
 /// Hostile requests, all kinds together.
 const REQUESTS: usize = 100_000;
@@ -18,65 +17,6 @@ const REQUESTS: usize = 100_000;
 const CALLERS: usize = 48;
 /// Connections that send half a head, or a head without its body, and stay.
 const HALF_OPEN: usize = 400;
-
-fn random(len: usize) -> Vec<u8> {
-    let mut bytes = vec![0; len];
-    SystemSeeded.fill_bytes(&mut bytes);
-    bytes
-}
-
-/// One hostile request of a kind; its path, its session and its body.
-fn hostile(kind: u32, peer: &Peer, recorded: &[u8], set_up: &Peer) -> (&'static str, String, Vec<u8>) {
-    let session = peer.session.clone();
-    match kind {
-        0 => (FORGOT, session, random(200)),
-        1 => (FORGOT, session, [b"SC\x02\x02".as_slice(), &random(20)].concat()),
-        2 => (FORGOT, session, br#"{"email":"user@example.com"}"#.to_vec()),
-        // Recorded traffic, as it was and changed.
-        3 => (FORGOT, session, recorded.to_vec()),
-        4 => {
-            let mut changed = recorded.to_vec();
-            let at = 4 + usize::try_from(SystemSeeded.next_u32()).unwrap() % (changed.len() - 4);
-            changed[at] ^= 1;
-            (FORGOT, session, changed)
-        }
-        // A well-made envelope under keys of its own, in somebody's session and in none.
-        5 => (FORGOT, session, set_up.seal(b"{}")),
-        6 => (FORGOT, format!("sess_{}", "A".repeat(32)), set_up.seal(b"{}")),
-        7 => (FORGOT, "nonsense".to_owned(), recorded.to_vec()),
-        // Set-ups: recorded, and with keys that do not unwrap.
-        8 => (SESSION, String::new(), set_up.set_up()),
-        9 | 10 => {
-            let mut broken = Peer::of_wrapped(&set_up.key_id, [random(256), random(256)]);
-            broken.wrapped.iter_mut().for_each(|key| key[0] = 0);
-            let body = if kind == 9 { broken.set_up() } else { broken.first(b"{}") };
-            (if kind == 9 { SESSION } else { FORGOT }, String::new(), body)
-        }
-        11 => (SESSION, String::new(), br#"{"keyId":"k","encReqKey":1,"encRespKey":[]}"#.repeat(50)),
-        12 => (CLOSE, format!("sess_{}", "B".repeat(32)), Vec::new()),
-        // Larger than any envelope may be.
-        13 => (SESSION, String::new(), random(20_000)),
-        _ => (FORGOT, session, random(70_000)),
-    }
-}
-
-/// Connections that never come to an end by themselves.
-fn half_open(server: &Server) -> Vec<TcpStream> {
-    let address = server.url.trim_start_matches("http://");
-    let open = |n: usize| {
-        let mut stream = TcpStream::connect(address).unwrap();
-        let sent = match n % 3 {
-            0 => "POST /web/v1/system/auth/pass".to_owned(),
-            1 => format!(
-                "POST {FORGOT} HTTP/1.1\r\nhost: x\r\nx-client-hash: x\r\ncontent-length: 900000\r\n\r\nSC"
-            ),
-            _ => format!("POST {SESSION} HTTP/1.1\r\nhost: x\r\nx-a: {}\r\n", "a".repeat(8_000)),
-        };
-        stream.write_all(sent.as_bytes()).unwrap();
-        stream
-    };
-    (0..HALF_OPEN).map(open).collect()
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_thousand_hostile_requests_leave_memory_bounded_and_honest_requests_answered() {
@@ -109,7 +49,7 @@ async fn a_hundred_thousand_hostile_requests_leave_memory_bounded_and_honest_req
         }
         (answered, slowest)
     });
-    let strangers = half_open(&server);
+    let strangers: Vec<_> = (0..HALF_OPEN).map(|n| half_open(&server.url, n).unwrap()).collect();
     let callers: Vec<_> = (0..CALLERS)
         .map(|caller| {
             let (server, victim, set_up) = (Arc::clone(&server), Arc::clone(&victim), Arc::clone(&set_up));
@@ -117,7 +57,7 @@ async fn a_hundred_thousand_hostile_requests_leave_memory_bounded_and_honest_req
             let http = http.clone();
             tokio::spawn(async move {
                 while sent.fetch_add(1, Ordering::Relaxed) < REQUESTS {
-                    let kind = SystemSeeded.next_u32() % 15;
+                    let kind = SystemSeeded.next_u32() % KINDS;
                     let (path, session, body) = hostile(kind, &victim, &recorded, &set_up);
                     let address = format!("198.51.{caller}.{}", SystemSeeded.next_u32() % 250);
                     let headers = [("x-sc-session-id", &*session), ("cf-connecting-ip", &*address)];

@@ -11,6 +11,7 @@ mod example;
 #[path = "../example_support/mod.rs"]
 mod example_support;
 mod fleet;
+mod hostile;
 mod outage;
 mod redis;
 mod secrecy;

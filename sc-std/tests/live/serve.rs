@@ -1,8 +1,9 @@
 //! The real program as a server, and a client that does what an honest one never does.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use base64ct::{Base64, Encoding};
@@ -41,7 +42,12 @@ impl Files {
     pub fn serve_with(&self, more: &[&str]) -> Server {
         let (users, outbox) = (self.path("users"), self.path("outbox"));
         let words = ["--listen", "127.0.0.1:0", "--users", &users, "--outbox", &outbox];
-        Server::start(&[words.as_slice(), more].concat())
+        Server::start(&[words.as_slice(), more].concat(), &self.folder.path().join("log"))
+    }
+
+    /// What the servers have logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
     /// Mails in the outbox.
@@ -58,14 +64,16 @@ pub struct Server {
 }
 
 impl Server {
-    fn start(words: &[&str]) -> Self {
+    fn start(words: &[&str], log: &Path) -> Self {
         // A program that was built with optimization, if there is one, for tests under load.
         let program = std::env::var("SCV2_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_scv2").to_owned());
         let mut child = Command::new(program)
             .arg("serve")
             .args(words)
+            // Where a core dump would go.
+            .current_dir(log.parent().unwrap())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(File::options().create(true).append(true).open(log).unwrap())
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -81,13 +89,33 @@ impl Server {
         self.child.wait().unwrap();
     }
 
+    /// Asks it to finish, and waits until it has.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.signal("TERM")
+    }
+
+    /// Sends it a signal that ends it, and waits until it has ended.
+    pub fn signal(&mut self, name: &str) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+        self.child.wait().unwrap()
+    }
+
+    /// Where the kernel tells about the process.
+    pub fn proc(&self) -> PathBuf {
+        Path::new("/proc").join(self.child.id().to_string())
+    }
+
+    /// A number of its `status`, for example KiB of memory.
+    pub fn status(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(self.proc().join("status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
     /// Memory in use, in KiB.
     pub fn resident_kib(&self) -> u64 {
-        let status =
-            std::fs::read_to_string(Path::new("/proc").join(self.child.id().to_string()).join("status"));
-        let status = status.unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+        self.status("VmRSS")
     }
 }
 
@@ -110,14 +138,24 @@ impl Http {
     }
 
     pub async fn send(&self, method: &str, url: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Reply {
+        self.try_send(method, url, headers, body).await.unwrap()
+    }
+
+    pub async fn try_send(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> reqwest::Result<Reply> {
         let method = method.parse().unwrap();
         let mut request = self.0.request(method, url).header("x-client-hash", DEVICE).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = request.send().await.unwrap();
+        let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Reply { status, headers, body: response.bytes().await.unwrap() }
+        Ok(Reply { status, headers, body: response.bytes().await? })
     }
 
     pub async fn post(&self, server: &Server, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Reply {

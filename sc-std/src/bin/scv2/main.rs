@@ -20,12 +20,19 @@ mod seal;
 mod serve;
 mod terminal;
 
+use std::alloc::System;
 use std::process::ExitCode;
 
 use clap::Parser;
+use zeroizing_alloc::ZeroAlloc;
 
 use crate::args::{Cli, Command};
 use crate::exit::Failure;
+
+/// Wipes whatever is freed, by libraries too: mails while they are put together, answers on their way to be sealed, futures
+/// that a key has moved through. `tests/core_dump` looks.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
     // Wrong usage ends in here, with exit code 2.

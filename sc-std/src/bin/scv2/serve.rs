@@ -1,5 +1,6 @@
 //! `scv2 serve`: the server of the protocol, with forgot-password behind it.
 
+mod dumps;
 mod mailer;
 mod metrics;
 mod options;
@@ -36,6 +37,10 @@ pub(crate) use options::{Options, StoreArgs};
 const MAIL_DRAIN: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(args: Options) -> Result<(), Failure> {
+    // Before there is a secret.
+    if !args.core_dumps {
+        dumps::forbid()?;
+    }
     log_to_stderr(args.log_format);
     // Before anybody knows the address: a signal that comes at once must find somebody who listens.
     let stop = StopSignal::listen()?;

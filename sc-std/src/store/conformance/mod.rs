@@ -86,12 +86,16 @@ where
 }
 
 /// An RSA key's name of this run only.
-fn key_id() -> Result<KeyId, Violation> {
+pub(super) fn key_id() -> Result<KeyId, Violation> {
     KeyId::parse(SessionId::draw(&mut SystemSeeded).as_str()).map_err(|_| broken("a key id"))
 }
 
 /// A session as the server machine makes it.
-fn session(id: SessionId, key_id: &KeyId, expires_at: UnixMillis) -> Result<NewSession, Violation> {
+pub(super) fn session(
+    id: SessionId,
+    key_id: &KeyId,
+    expires_at: UnixMillis,
+) -> Result<NewSession, Violation> {
     let made = || -> Option<NewSession> {
         let [request, response] = [1, 2].map(|byte| Base64::encode_string(&[byte; 256]));
         let json = serde_json::json!({
@@ -116,7 +120,7 @@ fn any_session() -> Result<(SessionId, NewSession), Violation> {
 }
 
 /// The claim of the `n`th IV with a tag of that byte.
-fn claim(n: u64, tag: u8) -> IvClaim {
+pub(super) fn claim(n: u64, tag: u8) -> IvClaim {
     let mut bytes = [tag; IvClaim::LEN];
     let number = n.to_be_bytes().into_iter().chain([0; 4]);
     for (place, byte) in bytes.iter_mut().zip(number) {
@@ -126,7 +130,7 @@ fn claim(n: u64, tag: u8) -> IvClaim {
 }
 
 /// Hashes of wrapped keys of this run only.
-fn hashes() -> Result<[WrappedKeyHash; 2], Violation> {
+pub(super) fn hashes() -> Result<[WrappedKeyHash; 2], Violation> {
     let long = || {
         let mut bytes = [0_u8; 256];
         rand_core::Rng::fill_bytes(&mut SystemSeeded, &mut bytes);

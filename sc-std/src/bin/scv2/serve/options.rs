@@ -104,6 +104,10 @@ pub(crate) struct Options {
     /// How logs are written to standard error.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
+    /// Lets the system write a core dump, and debuggers of the same user attach. Either shows RSA keys and the keys of live
+    /// sessions, so by default the server forbids both.
+    #[arg(long)]
+    pub(crate) core_dumps: bool,
     /// Does not serve the page at /, which runs the protocol in a browser and shows every byte on the wire.
     #[arg(long)]
     pub(crate) no_page: bool,
