@@ -1,7 +1,8 @@
-//! Randomness for services and apps: one generator per thread, seeded by the operating system.
+//! Randomness for services and apps: one generator per thread, seeded by the operating system; and the system's own.
 
 use std::convert::Infallible;
 
+use rand::rngs::SysRng;
 use rand_core::{Rng, TryCryptoRng, TryRng};
 use sc_core::limits::IV_LEN;
 
@@ -18,7 +19,8 @@ use sc_core::limits::IV_LEN;
 /// # Security
 /// - Forking without exec is unsupported (PROTOCOL 10.12): parent and child would draw the same IVs under the same
 ///   keys. The same holds for a snapshot of a running process or virtual machine that is started twice.
-/// - The state stays in memory unwiped; who can read the memory of the process reads its keys anyway.
+/// - The state stays in memory unwiped, and so does what it gave last: who reads the memory of the process may draw it
+///   again. [`System`] is for what must be gone once it was used.
 ///
 /// # Examples
 /// ```
@@ -58,6 +60,42 @@ impl TryRng for SystemSeeded {
 }
 
 impl TryCryptoRng for SystemSeeded {}
+
+/// The operating system's generator, asked each time: no state in this process, from which a core dump would tell what was
+/// drawn. For the few bytes of a token or of a session's keys; a call takes about half a microsecond.
+///
+/// Should the system refuse, [`SystemSeeded`] takes over.
+///
+/// # Examples
+/// ```
+/// use sc_std::reset::ResetToken;
+/// use sc_std::rng::System;
+///
+/// assert_ne!(ResetToken::draw(&mut System).hash(), ResetToken::draw(&mut System).hash());
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+pub struct System;
+
+impl TryRng for System {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(SysRng.try_next_u32().unwrap_or_else(|_| SystemSeeded.next_u32()))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(SysRng.try_next_u64().unwrap_or_else(|_| SystemSeeded.next_u64()))
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
+        if SysRng.try_fill_bytes(out).is_err() {
+            SystemSeeded.fill_bytes(out);
+        }
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for System {}
 
 #[cfg(test)]
 mod tests {
@@ -108,9 +146,12 @@ mod tests {
     }
 
     #[test]
-    fn it_serves_as_a_trait_object() {
-        let rng: &mut dyn CryptoRng = &mut SystemSeeded;
-        assert_ne!(draw(rng), draw(rng));
-        assert_ne!(rng.next_u64(), rng.next_u64());
+    fn both_serve_as_trait_objects() {
+        let rngs: [&mut dyn CryptoRng; 2] = [&mut SystemSeeded, &mut System];
+        for rng in rngs {
+            assert_ne!(draw(rng), draw(rng));
+            assert_ne!(rng.next_u64(), rng.next_u64());
+            assert_ne!([rng.next_u32(), rng.next_u32()], [rng.next_u32(), rng.next_u32()]);
+        }
     }
 }

@@ -21,7 +21,7 @@ use super::headers::{NewSession, said_at};
 use super::sessions::{ClientProvider, Obtained, Sessions, SetUpRight};
 use super::set_up::{code_of, doubts_the_key, ensure_key};
 use super::wire::{PlainAnswer, Received, Verdict, Wire, Within};
-use crate::rng::SystemSeeded;
+use crate::rng::{System, SystemSeeded};
 
 /// Most turns of one call: the first, one with a new session, one with a new key, and some for sessions that end
 /// between being found and being used.
@@ -131,7 +131,7 @@ async fn first<P: ClientProvider>(
     let mut sealed = vec![0; len];
     let awaiting = right
         .machine
-        .begin_inline(&mut SystemSeeded, message.name, message.plaintext, &mut sealed)
+        .begin_inline(&mut System, message.name, message.plaintext, &mut sealed)
         .map_err(refused_by_core)?;
     // The session is at least as old as the request for it.
     let asked_at = right.sessions.now();

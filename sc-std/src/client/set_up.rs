@@ -20,7 +20,7 @@ use super::error::{ErrorAnswer, SetUpError, TransportError, TransportErrorKind};
 use super::headers::{fresh_ms, retry_after, said_at};
 use super::sessions::{ClientProvider, Sessions};
 use super::wire::{PlainAnswer, Wire};
-use crate::rng::SystemSeeded;
+use crate::rng::System;
 
 /// Sets up a session; tries again as far as the rule and the protocol allow. Each attempt draws and wraps new keys.
 pub(crate) async fn set_up<P: ClientProvider>(
@@ -99,7 +99,7 @@ async fn try_set_up<P: ClientProvider>(
     sessions: &Sessions<P>,
 ) -> Result<Session<P>, SetUpError> {
     try_key(wire, machine, sessions).await?;
-    let (request, awaiting) = machine.begin(&mut SystemSeeded).map_err(SetUpError::Core)?;
+    let (request, awaiting) = machine.begin(&mut System).map_err(SetUpError::Core)?;
     let body = serde_json::to_vec(&request).map_err(|error| {
         SetUpError::Transport(TransportError::new(TransportErrorKind::Other).with_source(error))
     })?;

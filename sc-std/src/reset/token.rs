@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::AccountId;
-use crate::rng::SystemSeeded;
+use crate::rng::System;
 
 /// A token, as it stands in a reset link. Wiped on drop; Debug shows nothing of it.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -123,7 +123,7 @@ impl TokenStore for ResetTokens {
     }
 
     async fn create(&self, account: &AccountId, now: UnixMillis) -> Result<ResetToken, TokenError> {
-        Self::create(self, &mut SystemSeeded, account, now).map_err(|TokensFull| TokenError::Full)
+        Self::create(self, &mut System, account, now).map_err(|TokensFull| TokenError::Full)
     }
 
     async fn consume(&self, token: &ResetToken, now: UnixMillis) -> Result<Option<AccountId>, TokenError> {
@@ -272,6 +272,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::rng::SystemSeeded;
 
     fn create(tokens: &ResetTokens, account: &str, now: u64) -> ResetToken {
         tokens.create(&mut SystemSeeded, &AccountId::new(account), UnixMillis(now)).unwrap()

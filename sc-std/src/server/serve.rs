@@ -21,6 +21,7 @@ use tokio_io_timeout::TimeoutStream;
 use tower_service::Service;
 
 use crate::server::PeerAddress;
+use crate::stack::Wiped;
 
 /// Most bytes that are buffered of a request's head.
 const MAX_HEAD: usize = 16 * 1024;
@@ -126,12 +127,13 @@ pub async fn serve(
             .max_buf_size(MAX_HEAD)
             .serve_connection(TokioIo::new(Box::pin(stream)), service);
         let connection = connections.watch(connection);
-        tokio::spawn(async move {
+        // Of what a request has moved over the stack, nothing waits there until the thread has something else to do.
+        tokio::spawn(Wiped::new(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection ended");
             }
             drop(place);
-        });
+        }));
     }
     drop(listener);
     if tokio::time::timeout(options.drain_timeout, connections.shutdown()).await.is_err() {

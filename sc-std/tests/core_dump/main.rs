@@ -1,5 +1,11 @@
 //! What a core dump of a server tells: the keys of its live sessions and its RSA keys, by necessity, and nothing of what
 //! is over. And that a server writes none unless it is told to.
+//!
+//! ```sh
+//! SCV2_PROGRAM="$PWD/target/release/scv2" cargo test --package sc-std --test core_dump -- --test-threads=1
+//! ```
+//!
+//! For an optimized program: without optimization every move of a value is a copy of it, and some are found.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 #![allow(dead_code, unreachable_pub, reason = "modules that test programs share")]

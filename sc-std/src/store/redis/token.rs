@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::{Inner, hex};
 use crate::keyed_hash::keyed_hash;
 use crate::reset::{AccountId, ResetToken, TokenError, TokenStore};
-use crate::rng::SystemSeeded;
+use crate::rng::System;
 use crate::store::StoreError;
 
 /// Length of an account's name in Redis, in characters.
@@ -77,7 +77,7 @@ impl TokenStore for RedisTokens {
     }
 
     async fn create(&self, account: &AccountId, now: UnixMillis) -> Result<ResetToken, TokenError> {
-        let token = ResetToken::draw(&mut SystemSeeded);
+        let token = ResetToken::draw(&mut System);
         let name = self.names(account).next().ok_or(TokenError::Unavailable)?;
         let (hash, [tokens, accounts]) = (hex(&token.hash()), self.prefixes());
         let sealed = self.inner.keys.seal(&record_id(&hash), account.as_str().as_bytes());
