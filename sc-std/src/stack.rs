@@ -45,8 +45,7 @@ impl<F: Future> Future for Wiped<F> {
     }
 }
 
-#[cfg(test)]
-#[cfg(target_os = "linux")]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::fs::File;
     use std::os::unix::fs::FileExt;
@@ -62,17 +61,15 @@ mod tests {
         std::hint::black_box(&secret).len()
     }
 
-    /// How much of it is there, below a place of the caller's.
-    fn left(memory: &File, bytes: &mut [u8], place: &u8) -> usize {
-        let top = u64::try_from(std::ptr::from_ref(place).expose_provenance()).unwrap();
-        memory.read_exact_at(bytes, top - u64::try_from(bytes.len()).unwrap()).unwrap();
-        bytes.iter().filter(|byte| **byte == SECRET).count()
-    }
-
     #[test]
     fn nothing_is_left_on_the_stack_of_work_that_is_wiped_nor_of_a_future() {
-        let (memory, mut bytes, place) = (File::open("/proc/self/mem").unwrap(), vec![0; DEPTH], 0);
-        let mut left = || left(&memory, &mut bytes, &place);
+        let (memory, mut bytes, place) = (File::open("/proc/self/mem").unwrap(), vec![0; DEPTH], 0_u8);
+        let top = std::ptr::from_ref(&place).expose_provenance();
+        // How much of it is there, below this call's own place.
+        let mut left = || {
+            memory.read_exact_at(&mut bytes, u64::try_from(top - DEPTH).unwrap()).unwrap();
+            bytes.iter().filter(|byte| **byte == SECRET).count()
+        };
         assert_eq!(deeper(handle), LEN);
         assert!(left() > LEN / 2, "or this test would show nothing");
         assert_eq!(wiped(handle), LEN);

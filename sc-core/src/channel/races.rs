@@ -1,4 +1,5 @@
 //! The count of a key's messages, and the end of a session, in every order of threads: `.ci/loom`.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::sync::Arc;
 use std::vec::Vec;

@@ -6,7 +6,7 @@ use sc_std::rng::SystemSeeded;
 
 use crate::image::{Image, pieces};
 use crate::serve::{Files, Http, KNOWN, Server, body};
-use crate::server_support::{FORGOT, Peer, Reply};
+use crate::server_support::{FORGOT, Peer, Reply, SESSION};
 
 /// Sessions of each way.
 const SESSIONS: usize = 6;
@@ -53,26 +53,32 @@ impl Past {
 
     /// A session, by the endpoint or together with its first message.
     async fn session(&mut self, server: &Server, http: &Http, inline: bool) -> Peer {
-        if !inline {
-            return http.session(server).await;
-        }
-        let mut peer = http.peer(server).await;
-        let (address, text) = self.address("in a first message");
-        let reply = http.post(server, FORGOT, &[], peer.first(&text)).await;
-        assert_eq!(reply.status, 200, "{address}: {reply:?}");
-        peer.session = reply.header("x-sc-session-id").unwrap().to_owned();
-        self.answer(&peer, &reply);
-        peer
+        let text = self.address("in a first message");
+        let (peer, reply) = loop {
+            let peer = http.peer(server).await;
+            let (path, set_up) = if inline { (FORGOT, peer.first(&text)) } else { (SESSION, peer.set_up()) };
+            let reply = http.post(server, path, &[], set_up).await;
+            // BUSY, where the machine has other things to do.
+            if reply.status != 503 {
+                break (peer, reply);
+            }
+        };
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let session = if inline {
+            self.answer(&peer, &reply);
+            reply.header("x-sc-session-id").unwrap().to_owned()
+        } else {
+            reply.json()["data"]["sessionId"].as_str().unwrap().to_owned()
+        };
+        Peer { session, ..peer }
     }
 
-    /// An address that nobody has, and the body that asks for it.
-    fn address(&mut self, what: &str) -> (String, Vec<u8>) {
+    /// The body that asks for an address that nobody has.
+    fn address(&mut self, what: &str) -> Vec<u8> {
         let (local, domain) = (secret(), secret());
         self.keep(format!("an address {what}, before the @"), local.clone());
         self.keep(format!("an address {what}, behind the @"), domain.clone());
-        let address = format!("{local}@{domain}");
-        let text = body(&address);
-        (address, text)
+        body(&format!("{local}@{domain}"))
     }
 
     /// Keeps what nobody else hears of an answer: its time.
@@ -87,14 +93,14 @@ impl Past {
     }
 
     async fn requests(&mut self, server: &Server, http: &Http, peer: &Peer) {
-        let (_, unknown) = self.address("that nobody has");
+        let unknown = self.address("that nobody has");
         let sealed = peer.seal(&unknown);
         let reply = http.forgot(server, peer, sealed.clone()).await;
         assert_eq!(reply.status, 200);
         self.answer(peer, &reply);
         // Again, and changed: neither is answered.
         assert_eq!(http.forgot(server, peer, sealed).await.status, 409);
-        let mut changed = peer.seal(&self.address("in a message that was changed").1);
+        let mut changed = peer.seal(&self.address("in a message that was changed"));
         *changed.last_mut().unwrap() ^= 1;
         assert_eq!(http.forgot(server, peer, changed).await.status, 400);
 
