@@ -88,8 +88,8 @@ impl World<'_> {
                 self.held[session].used = self.now();
                 let held = &self.held[session];
                 assert!(!held.closed && held.device.as_bytes() == device, "closed, or another device");
-                let id = held.session.id().to_text();
-                assert!(draft.values(SESSION_ID).all(|value| value == id.as_str().as_bytes()));
+                let id = held.session.id().as_str();
+                assert!(draft.values(SESSION_ID).all(|value| value == id.as_bytes()));
                 opened
             }
             Waiting::First(waiting) => {
@@ -185,9 +185,9 @@ impl World<'_> {
     fn note(&mut self, draft: &Draft, path: &str, body: &[u8]) {
         if path == CLOSE_PATH {
             for held in &mut self.held {
-                let id = held.session.id().to_text();
+                let id = held.session.id().as_str();
                 let mut named = draft.values(SESSION_ID).chain(draft.values(OLD_SESSION_ID));
-                held.closed |= named.any(|value| value == id.as_str().as_bytes());
+                held.closed |= named.any(|value| value == id.as_bytes());
             }
         } else if path == SESSION_PATH {
             let request: SessionRequest = serde_json::from_slice(&draft.body).expect("it was accepted");

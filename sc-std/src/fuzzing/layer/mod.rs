@@ -255,7 +255,7 @@ impl<'a> World<'a> {
         let body =
             if self.setting.text && input.flag() { to_text(&sent.envelope) } else { sent.envelope.clone() };
         let draft = Draft::of_client(self.setting, path, &held.device, body);
-        let draft = draft.in_session(held.session.id().to_text().as_str());
+        let draft = draft.in_session(held.session.id().as_str());
         let is_due = self.is_alive(session) && (self.setting.bare || path != "/sealed/none");
         let Some(seen) = self.deliver(draft, input).await.filter(|_| is_due) else { return };
         if is_new {
@@ -280,7 +280,7 @@ impl<'a> World<'a> {
         let path = PATHS[usize::from(input.byte()) % PATHS.len()];
         let mut draft = Draft::of_client(self.setting, path, DEVICES[0], Self::text(path, input));
         if let Some(held) = self.held.get(input.below(self.held.len())) {
-            draft = draft.in_session(held.session.id().to_text().as_str());
+            draft = draft.in_session(held.session.id().as_str());
         }
         let seen = self.deliver(draft, input).await;
         assert!(path != PLAIN || seen.is_none_or(|seen| seen.status == 200));
