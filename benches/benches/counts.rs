@@ -46,23 +46,23 @@ fn message(len: usize) -> (Opener<AwsLcAead>, Vec<u8>) {
 }
 
 #[library_benchmark]
-#[bench::bytes_28(args = (28), setup = sealer, config = at_most(1_350))]
-#[bench::bytes_4096(args = (4_096), setup = sealer, config = at_most(12_200))]
+#[bench::bytes_28(args = (28), setup = sealer, config = at_most(1_225))]
+#[bench::bytes_4096(args = (4_096), setup = sealer, config = at_most(12_070))]
 fn seal((sealer, mut frame): (Sealer<AwsLcAead>, Vec<u8>)) -> (Sealer<AwsLcAead>, Vec<u8>) {
     black_box(sealer.seal_in_place(&mut SystemSeeded, black_box(&mut frame)).unwrap());
     (sealer, frame)
 }
 
 #[library_benchmark]
-#[bench::bytes_28(args = (28), setup = message, config = at_most(1_250))]
-#[bench::bytes_4096(args = (4_096), setup = message, config = at_most(12_110))]
+#[bench::bytes_28(args = (28), setup = message, config = at_most(1_190))]
+#[bench::bytes_4096(args = (4_096), setup = message, config = at_most(12_050))]
 fn open((opener, mut frame): (Opener<AwsLcAead>, Vec<u8>)) -> (Opener<AwsLcAead>, Vec<u8>) {
     black_box(opener.open(black_box(&mut frame)).unwrap());
     (opener, frame)
 }
 
 #[library_benchmark]
-#[bench::bytes_4096(args = (4_096), setup = message, config = at_most(135))]
+#[bench::bytes_4096(args = (4_096), setup = message, config = at_most(143))]
 fn parse((opener, frame): (Opener<AwsLcAead>, Vec<u8>)) -> (Opener<AwsLcAead>, Vec<u8>) {
     black_box(Envelope::parse(black_box(&frame), &ParseOptions::default()).unwrap().message_type());
     (opener, frame)
@@ -89,8 +89,8 @@ fn service(len: usize) -> Ready {
 }
 
 #[library_benchmark]
-#[bench::bytes_28(args = (28), setup = service, config = at_most(4_540_000))]
-#[bench::bytes_4096(args = (4_096), setup = service, config = at_most(12_750_000))]
+#[bench::bytes_28(args = (28), setup = service, config = at_most(4_400_000))]
+#[bench::bytes_4096(args = (4_096), setup = service, config = at_most(12_560_000))]
 fn hundred_requests(ready: Ready) -> (Runtime, Router) {
     answer_all(ready)
 }
