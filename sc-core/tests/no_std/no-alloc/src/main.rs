@@ -13,7 +13,7 @@ use core::ffi::{c_char, c_int};
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce, Tag};
 use bare::ToyRng;
-use rand_core::{CryptoRng, Rng};
+use rand_core::CryptoRng;
 use sc_core::client::{Client, ClientOptions, ProfileChoice};
 use sc_core::document::{Profiles, PublicKeyDocument};
 use sc_core::exchange::unwrap_keys;
