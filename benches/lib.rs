@@ -5,4 +5,5 @@
 pub mod figures;
 pub mod pair;
 pub mod sessions;
+pub mod timed;
 pub mod turns;

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 package scv2;
 
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
 import java.security.GeneralSecurityException;
 import java.util.Arrays;
 import java.util.Locale;
@@ -9,7 +11,7 @@ import javax.crypto.Cipher;
 import javax.crypto.spec.GCMParameterSpec;
 import javax.crypto.spec.SecretKeySpec;
 
-/** Prints one JSON object a line; all in nanoseconds per message. */
+/** For each line of input measures one batch and prints one JSON object: nanoseconds per message. */
 final class Jce {
     private static final int[] SIZES = {28, 256, 1_024, 4_096, 16_384, 65_536, 1_048_576};
     /** Long enough for the second compiler and its GCM intrinsics, with `-XX:CompileThresholdScaling=0.02`. */
@@ -17,6 +19,7 @@ final class Jce {
     private static final long BATCH_NS = 20_000_000L;
     private static final int BATCHES = 15;
 
+    private static final BufferedReader TURNS = new BufferedReader(new InputStreamReader(System.in));
     private static final byte[] HEADER = Channel.header(2, 2);
 
     private interface Work { void run() throws Exception; }
@@ -27,22 +30,18 @@ final class Jce {
         return System.nanoTime() - start;
     }
 
-    /** Nanoseconds of one call: the median of batches, after a warm-up that also finds the batches' length. */
-    private static double median(Work work) throws Exception {
+    /** After a warm-up that also finds a batch's length: for each line of input the nanoseconds of one call. */
+    private static void measure(String name, int size, Work work) throws Exception {
         long start = System.nanoTime(), calls = 1, took = 0;
         while (System.nanoTime() - start < WARM_UP_NS || took < BATCH_NS) {
             took = batch(work, calls);
             if (took < BATCH_NS) calls *= 2;
         }
-        double[] times = new double[BATCHES];
-        for (int i = 0; i < BATCHES; i++) times[i] = (double) batch(work, calls) / calls;
-        Arrays.sort(times);
-        return times[BATCHES / 2];
-    }
-
-    private static void line(String name, int size, double value) {
-        System.out.printf(Locale.ROOT, "{\"name\":\"%s\",\"case\":\"Java JCE\",\"parameter\":\"%d\",\"value\":%.1f,\"unit\":\"ns\"}%n",
-                name, size, value);
+        for (int i = 0; i < BATCHES; i++) {
+            TURNS.readLine();
+            System.out.printf(Locale.ROOT, "{\"name\":\"%s\",\"case\":\"Java JCE\",\"parameter\":\"%d\",\"value\":%.1f,\"unit\":\"ns\"}%n",
+                    name, size, (double) batch(work, calls) / calls);
+        }
     }
 
     private final byte[] raw = Channel.random(32);
@@ -75,8 +74,8 @@ final class Jce {
         // Opened by the protocol's peer too: a peer that skips work must not count.
         byte[] checked = Channel.open(raw, Channel.parse(envelope).sealed(), new byte[0]);
         Channel.need(Arrays.equals(plaintext, opened) && Arrays.equals(plaintext, checked), "the envelope does not open");
-        line("seal", size, median(() -> seal(plaintext, frame, iv)));
-        line("open", size, median(() -> open(envelope, opened)));
+        measure("seal", size, () -> seal(plaintext, frame, iv));
+        measure("open", size, () -> open(envelope, opened));
     }
 
     public static void main(String[] args) throws Exception {

@@ -1,10 +1,11 @@
 // Node as a peer of message protection: WebCrypto, and Node's own crypto module (OpenSSL, synchronous), which servers use.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
-//   node webcrypto.mjs        prints one JSON object a line; all in nanoseconds per message
+//   node webcrypto.mjs        for each line of input measures one batch and prints one JSON object: nanoseconds per message
 //
 // WebCrypto is awaited one message at a time, as a request handler does.
 import { createCipheriv, createDecipheriv, createSecretKey, randomFillSync } from "node:crypto";
+import { createInterface } from "node:readline";
 import { aesKey, concat, header, need, open, parseEnvelope, random, seal } from "../../sc-std/src/page/scv2.mjs";
 
 const SIZES = [28, 256, 1_024, 4_096, 16_384, 65_536, 1_048_576];
@@ -14,8 +15,10 @@ const BATCHES = 15;
 
 const now = () => Number(process.hrtime.bigint());
 
-/** Nanoseconds of one call of `work`: the median of batches, after a warm-up that also finds the batches' length. */
-async function median(work) {
+const turns = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+
+/** After a warm-up that also finds a batch's length: for each line of input the nanoseconds of one call of `work`. */
+async function measure(name, who, size, work) {
   const batch = async (calls) => {
     const start = now();
     for (let i = 0; i < calls; i++) {
@@ -31,13 +34,12 @@ async function median(work) {
     if (took < BATCH_NS) calls *= 2;
     took = await batch(calls);
   }
-  const times = [];
-  for (let i = 0; i < BATCHES; i++) times.push((await batch(calls)) / calls);
-  return times.sort((a, b) => a - b)[(BATCHES - 1) / 2];
+  for (let i = 0; i < BATCHES; i++) {
+    await turns.next();
+    const value = (await batch(calls)) / calls;
+    console.log(JSON.stringify({ name, case: who, parameter: String(size), value, unit: "ns" }));
+  }
 }
-
-const line = (name, who, size, value) =>
-  console.log(JSON.stringify({ name, case: who, parameter: String(size), value, unit: "ns" }));
 
 const raw = random(32);
 const sealKey = await aesKey(raw, "encrypt");
@@ -86,7 +88,8 @@ for (const size of SIZES) {
   for (const [who, peer] of Object.entries(peers)) {
     const envelope = await peer.seal();
     await holds(envelope, plaintext, await peer.open(envelope));
-    line("seal", who, size, await median(peer.seal));
-    line("open", who, size, await median(() => peer.open(envelope)));
+    await measure("seal", who, size, peer.seal);
+    await measure("open", who, size, () => peer.open(envelope));
   }
 }
+process.stdin.destroy(); // or Node waits for more of it

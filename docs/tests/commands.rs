@@ -11,12 +11,15 @@ use std::process::Command;
 use code::code;
 use serde_json::Value;
 
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 15] = [
     "ASSURANCE.md",
     "CONTRIBUTING.md",
     "README.md",
     "SECURITY.md",
+    "assurance/coverage.md",
+    "assurance/mutants.md",
     "benches/README.md",
+    "fuzz/README.md",
     "peers/README.md",
     "sc-core/README.md",
     "sc-core/docs/protocol.md",

@@ -4,7 +4,12 @@
 //! when RSA works, but not to seal or open (`benches/README.md` tells how that was looked at).
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+use std::convert::Infallible;
+
 use allocation_counter::measure;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
 use sc_core::channel::{IvMode, Opener, Sealer};
 use sc_core::client::{Client, ClientOptions, ProfileChoice};
 use sc_core::document::PublicKeyDocument;
@@ -18,8 +23,12 @@ use sc_core::rustcrypto::{Aes256GcmKey, RustCrypto};
 use sc_core::secret::RequestKey;
 use sc_core::server::{Grant, NewSession, Received, RequestHead, Server};
 use sc_core::session::Session;
+use sc_std::keys::KeyRing;
 use sc_std::provider::{AwsLc, AwsLcAead, AwsLcPrivateKey};
 use sc_std::rng::SystemSeeded;
+use sc_std::server::ScServer;
+use sc_std::store::MemoryStore;
+use tower::{Layer, Service};
 
 const SIZES: [usize; 4] = [0, 28, 4_096, 1 << 20];
 const NOW: UnixMillis = UnixMillis(1_795_467_600_000);
@@ -121,4 +130,19 @@ fn a_request_and_its_answer_allocate_nothing_in_either_machine() {
         conversation_allocates_nothing::<AwsLc>(profile);
         conversation_allocates_nothing::<RustCrypto>(profile);
     }
+}
+
+/// Beyond 1,032 bytes glibc keeps no place at hand for the next one (`tcache_max_bytes`). The handler's future is as large as
+/// axum's of a route.
+#[test]
+fn the_future_of_a_request_stays_small_enough_to_be_kept_at_hand() {
+    let server = ScServer::builder(KeyRing::daily().unwrap(), MemoryStore::default()).build();
+    let handler = |_: Request<Full<Bytes>>| async {
+        let room = std::hint::black_box([0_u8; 300]);
+        std::future::ready(()).await;
+        Ok::<_, Infallible>(Response::new(Full::from(room.to_vec())))
+    };
+    let mut service = server.layer().layer(tower::service_fn(handler));
+    let future = service.call(Request::post("/echo").body(Full::default()).unwrap());
+    assert!(size_of_val(&*future) <= 1_032, "{} bytes", size_of_val(&*future));
 }

@@ -97,6 +97,26 @@ async fn slow_headers_are_cut_and_half_open_connections_block_nobody() {
 }
 
 #[tokio::test]
+async fn a_connection_more_than_the_server_takes_waits_until_another_has_ended() {
+    let world = World::new();
+    let served = Served::new(&world, ServeOptions::default().with_max_connections(2)).await;
+    let ask = b"GET /healthz HTTP/1.1\r\nhost: h\r\n\r\n";
+    let mut taken = Vec::new();
+    for _ in 0..2 {
+        let mut stream = served.connect().await;
+        stream.write_all(ask).await.unwrap();
+        assert!(stream.read(&mut [0; 16]).await.unwrap() > 0, "two are taken");
+        taken.push(stream);
+    }
+    let mut third = served.connect().await;
+    third.write_all(ask).await.unwrap();
+    let early = timeout(Duration::from_millis(300), third.read(&mut [0; 16])).await;
+    assert!(early.is_err(), "a third is answered beside them");
+    taken.pop();
+    assert!(timeout(SOON, third.read(&mut [0; 16])).await.unwrap().unwrap() > 0, "there is a place");
+}
+
+#[tokio::test]
 async fn a_slow_body_is_cut_and_refused() {
     let world =
         World::with(StoreOptions::default(), |builder| builder.with_body_timeout(Duration::from_millis(200)));

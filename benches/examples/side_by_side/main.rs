@@ -21,12 +21,12 @@ mod peers;
 #[path = "../../benches/message/raw.rs"]
 mod raw;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sc_benches::figures::Figures;
+use sc_benches::timed::{Raw, timed, timed_over, times_of};
 use sc_benches::turns::{compare, median};
-use sc_core::provider::Aead;
-use sc_std::provider::{AwsLcAead, AwsLcPrivateKey};
+use sc_std::provider::AwsLcPrivateKey;
 
 use exchange::ServerSide;
 
@@ -53,28 +53,17 @@ impl At {
     }
 
     fn seal(&mut self, who: &str, mut seal: impl FnMut()) {
-        let key = AwsLcAead::expand(&[7; 32]).unwrap();
-        let mut text = vec![0; self.size];
-        let mut raw = || {
-            std::hint::black_box(key.seal(&[9; 12], b"", std::hint::black_box(&mut text)).unwrap());
-        };
-        self.compare(who, |times| timed(times, &mut raw), |times| timed(times, &mut seal));
+        let mut raw = Raw::new(self.size);
+        self.compare(who, |times| raw.seal(times), |times| timed(times, &mut seal));
     }
 
     fn open<M>(&mut self, who: &str, mut sealed: impl FnMut() -> M, mut open: impl FnMut(&mut M)) {
-        let key = AwsLcAead::expand(&[7; 32]).unwrap();
-        let mut text = vec![0; self.size];
-        let tag = key.seal(&[9; 12], b"", &mut text).unwrap();
-        let mut raw = |text: &mut Vec<u8>| key.open(&[9; 12], b"", std::hint::black_box(text), &tag).unwrap();
-        self.compare(
-            who,
-            |times| timed_over(times, || text.clone(), &mut raw),
-            |times| timed_over(times, &mut sealed, &mut open),
-        );
+        let (raw, size) = (Raw::new(self.size), self.size);
+        self.compare(who, |times| raw.open(times), |times| timed_over(times, size, &mut sealed, &mut open));
     }
 
     fn compare(&mut self, who: &str, mut raw: impl FnMut(u32) -> f64, mut other: impl FnMut(u32) -> f64) {
-        let (raw_times, other_times) = (times_of_a_batch(&mut raw), times_of_a_batch(&mut other));
+        let (raw_times, other_times) = (times_of(BATCH, &mut raw), times_of(BATCH, &mut other));
         let compared = compare(TURNS, || raw(raw_times), || other(other_times));
         self.raw.push(compared.first);
         self.ratios.push((who.to_owned(), compared.ratio));
@@ -88,43 +77,6 @@ impl At {
             figures.add(who, &size, ratio * raw, "ns").unwrap();
         }
     }
-}
-
-/// Nanoseconds of one call, out of so many.
-fn timed(times: u32, work: &mut impl FnMut()) -> f64 {
-    let start = Instant::now();
-    for _ in 0..times {
-        work();
-    }
-    nanoseconds(start.elapsed(), times)
-}
-
-/// As [`timed`], each call with a value of its own, which is made before: a few at a time, so that they are still near.
-fn timed_over<M>(times: u32, mut make: impl FnMut() -> M, work: &mut impl FnMut(&mut M)) -> f64 {
-    const FEW: u32 = 64;
-    let (mut spent, mut left) = (Duration::ZERO, times);
-    while left > 0 {
-        let some = left.min(FEW);
-        let mut values: Vec<_> = (0..some).map(|_| make()).collect();
-        let start = Instant::now();
-        values.iter_mut().for_each(&mut *work);
-        spent += start.elapsed();
-        left -= some;
-    }
-    nanoseconds(spent, times)
-}
-
-fn nanoseconds(spent: Duration, times: u32) -> f64 {
-    spent.as_secs_f64() * 1e9 / f64::from(times)
-}
-
-/// How many calls fill a batch.
-fn times_of_a_batch(work: &mut impl FnMut(u32) -> f64) -> u32 {
-    let mut times = 1_u32;
-    while times < 4_096 && work(times) * f64::from(times) < BATCH.as_secs_f64() * 1e9 {
-        times *= 2;
-    }
-    times
 }
 
 /// A server's part of a set-up, beside the two private operations in it.

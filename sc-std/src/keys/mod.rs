@@ -101,3 +101,35 @@ impl From<crate::provider::der::DerError> for KeyError {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "aws-lc-rs")]
+mod tests {
+    use super::*;
+
+    /// A key that stays where it is.
+    struct InDevice(AwsLcPrivateKey);
+
+    impl PrivateKey for InDevice {
+        fn modulus_bits(&self) -> usize {
+            PrivateKey::modulus_bits(&self.0)
+        }
+
+        fn spki_der(&self) -> &[u8] {
+            self.0.spki_der()
+        }
+
+        fn unwrap_key(&self, rng: &mut dyn CryptoRng, wrapped: &[u8]) -> UnwrappedKey {
+            PrivateKey::unwrap_key(&self.0, rng, wrapped)
+        }
+    }
+
+    #[test]
+    fn a_key_in_memory_can_be_shared_and_one_in_a_device_only_if_it_says_so() {
+        let key = AwsLcPrivateKey::generate(3072).unwrap();
+        let shared = PrivateKey::to_pkcs8(&key).unwrap();
+        assert_eq!(AwsLcPrivateKey::from_pkcs8(&shared).unwrap().spki_der(), PrivateKey::spki_der(&key));
+        let device: &dyn PrivateKey = &InDevice(key);
+        assert_eq!((device.modulus_bits(), device.to_pkcs8().is_some()), (3072, false));
+    }
+}

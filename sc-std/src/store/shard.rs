@@ -297,6 +297,23 @@ mod tests {
         assert_eq!(shard.keys.find(&KeyId::parse("key").unwrap()), None, "and its key's name is forgotten");
     }
 
+    #[test]
+    fn a_message_queues_a_look_only_if_the_end_comes_nearer() {
+        let (hasher, budget) = (RandomState::new(), ClaimBudget::new(10));
+        let options = StoreOptions::default().with_unused_ms(300).with_idle_ms(100);
+        let mut shard = Shard::new(hasher.clone());
+        let session = session(1, UnixMillis(1_000));
+        let id = HashedId::new(&hasher, &session.id);
+        shard.create(&id, &session, UnixMillis(0), &options, &budget).unwrap();
+        assert_eq!(shard.deadlines.len(), 1);
+        // The first brings the end from 300 to 150; a second in the same instant, a later one, and one at the last moment do not.
+        for (iv, now, looks) in [(1, 50, 2), (2, 50, 2), (3, 120, 2), (4, 219, 2)] {
+            let claim = IvClaim::from_bytes([iv; IvClaim::LEN]);
+            let verdict = shard.claim(&id, &claim, UnixMillis(now), &options, &budget).unwrap();
+            assert_eq!((verdict, shard.deadlines.len()), (Some(ClaimVerdict::New), looks), "at {now}");
+        }
+    }
+
     #[cfg(target_pointer_width = "64")]
     #[test]
     fn a_session_is_as_small_as_the_documents_say() {
