@@ -1,10 +1,9 @@
-//! Batches of calls, timed, and the raw AEAD of AWS-LC, which every way to protect a message is held against.
+//! Batches of calls, timed, and the raw AEAD, which every way to protect a message is held against.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use sc_core::provider::Aead;
-use sc_std::provider::AwsLcAead;
 
 const IV: [u8; 12] = [9; 12];
 
@@ -53,18 +52,18 @@ pub fn times_of(batch: Duration, work: &mut impl FnMut(u32) -> f64) -> u32 {
 
 /// The raw AEAD at one size of plaintext, with an IV that costs nothing.
 #[derive(Debug)]
-pub struct Raw {
-    key: AwsLcAead,
+pub struct Raw<A> {
+    key: A,
     text: Vec<u8>,
     sealed: Vec<u8>,
     tag: [u8; 16],
 }
 
-impl Raw {
+impl<A: Aead> Raw<A> {
     /// For so many bytes of plaintext.
     #[must_use]
     pub fn new(size: usize) -> Self {
-        let key = AwsLcAead::expand(&[7; 32]).unwrap();
+        let key = A::expand(&[7; 32]).unwrap();
         let mut sealed = vec![0; size];
         let tag = key.seal(&IV, b"", &mut sealed).unwrap();
         Self { key, text: vec![0; size], sealed, tag }

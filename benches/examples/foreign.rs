@@ -19,6 +19,7 @@ use std::time::Duration;
 use sc_benches::figures::{Figure, Figures, target};
 use sc_benches::timed::{Raw, times_of};
 use sc_benches::turns::median;
+use sc_std::provider::AwsLcAead;
 
 /// The raw AEAD's part of a turn. A peer's is as long.
 const BATCH: Duration = Duration::from_millis(20);
@@ -27,7 +28,7 @@ const BATCH: Duration = Duration::from_millis(20);
 struct Series {
     /// The peer's last figure.
     figure: Figure,
-    raw: Raw,
+    raw: Raw<AwsLcAead>,
     /// How many messages of the raw AEAD fill a batch.
     times: u32,
     /// Of each turn: the raw AEAD's time, in nanoseconds, and the peer's over it.

@@ -1,5 +1,5 @@
-//! Side by side: every way of the benchmark `message` takes turns, batch by batch, with the raw AEAD of AWS-LC, and a
-//! server's part of a set-up with two raw private operations.
+//! Side by side: every way of the benchmark `message` takes turns, batch by batch, with the raw AEAD of AWS-LC, a channel on
+//! RustCrypto with RustCrypto's, and a server's part of a set-up with two raw private operations.
 //!
 //! Criterion measures one after another, and on a shared machine minutes lie between two values that are compared. Here
 //! both sides of a comparison lie within a fifth of a millisecond, or, for a set-up, some milliseconds; what counts is
@@ -26,7 +26,8 @@ use std::time::Duration;
 use sc_benches::figures::Figures;
 use sc_benches::timed::{Raw, timed, timed_over, times_of};
 use sc_benches::turns::{compare, median};
-use sc_std::provider::AwsLcPrivateKey;
+use sc_core::rustcrypto::Aes256GcmKey;
+use sc_std::provider::{AwsLcAead, AwsLcPrivateKey};
 
 use exchange::ServerSide;
 
@@ -38,12 +39,15 @@ const TURNS: usize = 601;
 /// Turns of a set-up, one at a time.
 const SET_UPS: usize = 301;
 
+/// As the ways call it.
+const RAW_RUSTCRYPTO: &str = "raw rustcrypto";
+
 /// One size and one direction, as the ways of the benchmark see it.
 struct At {
     size: usize,
-    /// Of each way: its name, and the median ratio of its time to the raw AEAD's.
-    ratios: Vec<(String, f64)>,
-    /// Nanoseconds of the raw AEAD, beside each way.
+    /// Of each way: its name, whether it was beside RustCrypto, and the median ratio of its time to the raw AEAD's.
+    ratios: Vec<(String, bool, f64)>,
+    /// Nanoseconds of the raw AEAD of AWS-LC, beside each way.
     raw: Vec<f64>,
 }
 
@@ -53,30 +57,54 @@ impl At {
     }
 
     fn seal(&mut self, who: &str, mut seal: impl FnMut()) {
-        let mut raw = Raw::new(self.size);
-        self.compare(who, |times| raw.seal(times), |times| timed(times, &mut seal));
+        let seal = |times| timed(times, &mut seal);
+        if is_beside_rustcrypto(who) {
+            let mut raw = Raw::<Aes256GcmKey>::new(self.size);
+            self.compare(who, |times| raw.seal(times), seal);
+        } else {
+            let mut raw = Raw::<AwsLcAead>::new(self.size);
+            self.compare(who, |times| raw.seal(times), seal);
+        }
     }
 
     fn open<M>(&mut self, who: &str, mut sealed: impl FnMut() -> M, mut open: impl FnMut(&mut M)) {
-        let (raw, size) = (Raw::new(self.size), self.size);
-        self.compare(who, |times| raw.open(times), |times| timed_over(times, size, &mut sealed, &mut open));
+        let size = self.size;
+        let open = |times| timed_over(times, size, &mut sealed, &mut open);
+        if is_beside_rustcrypto(who) {
+            let raw = Raw::<Aes256GcmKey>::new(size);
+            self.compare(who, |times| raw.open(times), open);
+        } else {
+            let raw = Raw::<AwsLcAead>::new(size);
+            self.compare(who, |times| raw.open(times), open);
+        }
     }
 
     fn compare(&mut self, who: &str, mut raw: impl FnMut(u32) -> f64, mut other: impl FnMut(u32) -> f64) {
         let (raw_times, other_times) = (times_of(BATCH, &mut raw), times_of(BATCH, &mut other));
         let compared = compare(TURNS, || raw(raw_times), || other(other_times));
-        self.raw.push(compared.first);
-        self.ratios.push((who.to_owned(), compared.ratio));
+        let rustcrypto = is_beside_rustcrypto(who);
+        if !rustcrypto {
+            self.raw.push(compared.first);
+        }
+        self.ratios.push((who.to_owned(), rustcrypto, compared.ratio));
     }
 
     fn write(mut self, figures: &mut Figures) {
-        let raw = median(&mut self.raw);
+        let aws = median(&mut self.raw);
+        let raw_rust =
+            self.ratios.iter().find(|(who, ..)| who == RAW_RUSTCRYPTO).map(|(.., ratio)| aws * ratio);
         let size = self.size.to_string();
-        for (who, ratio) in &self.ratios {
-            println!("{size:>8} {who:<42} {:>12.1} ns {ratio:>9.3}", ratio * raw);
-            figures.add(who, &size, ratio * raw, "ns").unwrap();
+        for (who, rustcrypto, ratio) in &self.ratios {
+            let value = ratio * if *rustcrypto { raw_rust.unwrap() } else { aws };
+            println!("{size:>8} {who:<42} {value:>12.1} ns {ratio:>9.3}");
+            figures.add(who, &size, value, "ns").unwrap();
         }
     }
+}
+
+/// A channel is held against the raw AEAD of its own provider, all else against AWS-LC's.
+fn is_beside_rustcrypto(who: &str) -> bool {
+    who.starts_with("scv2 rustcrypto")
 }
 
 /// A server's part of a set-up, beside the two private operations in it.
