@@ -140,7 +140,7 @@ fn the_future_of_a_request_stays_small_enough_to_be_kept_at_hand() {
     let handler = |_: Request<Full<Bytes>>| async {
         let room = std::hint::black_box([0_u8; 300]);
         std::future::ready(()).await;
-        Ok::<_, Infallible>(Response::new(Full::from(room.to_vec())))
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(room.to_vec())))
     };
     let mut service = server.layer().layer(tower::service_fn(handler));
     let future = service.call(Request::post("/echo").body(Full::default()).unwrap());
