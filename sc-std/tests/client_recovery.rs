@@ -3,7 +3,7 @@
 
 mod client_support;
 
-use client_support::{FORGOT, Fake, PAY, PUBLIC_KEY, Pay, SESSION, forgot, refuse_with};
+use client_support::{CLOSE, FORGOT, Fake, PAY, PUBLIC_KEY, Pay, SESSION, forgot, refuse_with};
 use sc_core::code::Code;
 use sc_std::client::{ClientError, SetUpWay};
 
@@ -97,5 +97,31 @@ async fn after_invalid_key_id_the_key_is_fetched_again_once() {
         let client = fake.client().with_set_up(way).build().unwrap();
         assert!(client.call(&forgot("a@example.com")).await.is_err());
         assert_eq!((fake.count(PUBLIC_KEY), fake.count(refusing)), (2, 2), "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_first_message_is_shared_by_those_who_wait_if_it_is_about_the_set_up() {
+    for (code, sent) in [(Code::Busy, 1), (Code::PermissionDenied, 1), (Code::TooLarge, 2)] {
+        let fake = Fake::new();
+        fake.on(FORGOT, move |_, _| Some(refuse_with(code)));
+        let client = fake.client().with_set_up(SetUpWay::Inline).build().unwrap();
+        let (one, two) = (forgot("a@example.com"), forgot("b@example.com"));
+        let (one, two) = tokio::join!(client.call(&one), client.call(&two));
+        assert!(one.is_err() && two.is_err(), "{code}");
+        assert_eq!(fake.count(FORGOT), sent, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn to_close_a_session_that_the_server_has_lost_is_no_error_and_a_refused_close_is() {
+    for (code, closed) in [(Code::SessionNotFound, true), (Code::PermissionDenied, false)] {
+        let fake = Fake::new();
+        let client = fake.client().build().unwrap();
+        client.call(&forgot("a@example.com")).await.unwrap();
+        fake.on(CLOSE, move |_, _| Some(refuse_with(code)));
+        let closing = client.close().await;
+        assert_eq!(closing.is_ok(), closed, "{code}");
+        assert!(matches!(closing, Ok(()) | Err(ClientError::Refused { .. })), "{closing:?}");
     }
 }

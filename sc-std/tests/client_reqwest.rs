@@ -86,6 +86,21 @@ async fn a_body_that_is_announced_as_too_long_is_not_read_at_all() {
 }
 
 #[tokio::test]
+async fn a_body_as_long_as_the_cap_is_taken_announced_or_in_chunks() {
+    for (framing, before, after) in
+        [("Content-Length: 100000", "", ""), ("Transfer-Encoding: chunked", "186a0\r\n", "\r\n0\r\n\r\n")]
+    {
+        let (uri, _) = server(move |mut stream, _, _| async move {
+            let body = "S".repeat(CAP);
+            let answer = format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n{before}{body}{after}");
+            let _ = stream.write_all(answer.as_bytes()).await;
+        })
+        .await;
+        assert_eq!(transport().send(get(&uri), CAP).await.unwrap().body().len(), CAP, "{framing}");
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_comes_back_as_it_is_and_nothing_is_added_to_a_request() {
     let (uri, asked) = server(|mut stream, head, asked| async move {
         asked.fetch_add(1, Ordering::Relaxed);

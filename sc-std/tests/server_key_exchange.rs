@@ -350,3 +350,9 @@ async fn a_set_up_under_way_while_its_rsa_key_is_revoked_leaves_no_session() {
         assert_eq!(server.store().store.sessions(), 0, "{path}");
     }
 }
+
+#[test]
+fn a_store_that_says_nothing_about_it_tells_no_idle_timeout_and_no_count() {
+    let store = Revoking { store: MemoryStore::default(), keys: Arc::new(fixed_keys(1)) };
+    assert_eq!((store.idle_timeout(), store.live_sessions()), (None, None));
+}

@@ -13,7 +13,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::routing::post;
+use axum::routing::{get, post};
 use sc_core::code::Code;
 use sc_std::rate_limit::Limit;
 use sc_std::server::ScRouter;
@@ -91,9 +91,12 @@ async fn slow_headers_are_cut_and_half_open_connections_block_nobody() {
         }
     }
     assert!(served.is_healthy().await, "while forty others are half open");
-    for stream in &mut open {
-        rest(stream).await;
-    }
+    let cut = async {
+        for stream in &mut open {
+            rest(stream).await;
+        }
+    };
+    timeout(Duration::from_secs(8), cut).await.expect("sooner than without the option");
 }
 
 #[tokio::test]
@@ -183,6 +186,41 @@ async fn a_shutdown_finishes_the_request_under_way_and_takes_no_other() {
     let answer = rest(&mut stream).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     timeout(SOON, served.task).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_shutdown_waits_for_a_request_under_way_no_longer_than_the_drain_timeout() {
+    let mut world = World::new();
+    let begun = Arc::new(Notify::new());
+    let begins = Arc::clone(&begun);
+    let endless = post(move || async move {
+        begins.notify_one();
+        std::future::pending::<()>().await;
+    });
+    world.app = ScRouter::new(world.server.clone()).sealed("/slow", "slow", endless).into_router();
+    let peer = world.peer_in_session().await;
+    let options = ServeOptions::default().with_drain_timeout(Duration::from_millis(200));
+    let mut served = Served::new(&world, options).await;
+    let body = peer.seal(b"x");
+    let mut stream = served.connect().await;
+    let head = head(&peer, "/slow", &format!("content-length: {}\r\n", body.len()));
+    stream.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
+    begun.notified().await;
+    served.stop.take().unwrap().send(()).unwrap();
+    timeout(SOON, served.task).await.expect("the request is cut off").unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_reads_no_answer_loses_its_place() {
+    let mut world = World::new();
+    let large = get(|| async { vec![b'x'; 32 << 20] });
+    world.app = routes(&world.server).plain("/large", large).into_router();
+    let options =
+        ServeOptions::default().with_write_timeout(Duration::from_millis(200)).with_max_connections(1);
+    let served = Served::new(&world, options).await;
+    let mut stuck = served.connect().await;
+    stuck.write_all(b"GET /large HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+    assert!(served.is_healthy().await, "the only place is free again");
 }
 
 #[tokio::test]

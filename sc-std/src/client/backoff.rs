@@ -78,7 +78,9 @@ mod tests {
     #[test]
     fn a_server_that_asks_for_more_patience_is_not_waited_for() {
         let mut backoff = Backoff::new(RULE);
-        assert_eq!(backoff.next(Some(Duration::from_millis(450))), Some(Duration::from_millis(450)));
+        for asked in [450, 500].map(Duration::from_millis) {
+            assert_eq!(backoff.next(Some(asked)), Some(asked));
+        }
         assert_eq!(backoff.next(Some(Duration::from_millis(501))), None);
     }
 }

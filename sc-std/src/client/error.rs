@@ -316,6 +316,16 @@ mod tests {
         assert!(size_of::<ClientError>() <= 56, "{}", size_of::<ClientError>());
     }
 
+    #[test]
+    fn an_error_of_the_transport_leads_to_its_cause() {
+        let bare = TransportError::new(TransportErrorKind::Connect);
+        assert!(bare.source().is_none());
+        let caused = bare.with_source(std::io::Error::other("as the test wants"));
+        let error = ClientError::Transport(caused);
+        let cause = error.source().and_then(StdError::source).unwrap();
+        assert_eq!(cause.to_string(), "as the test wants");
+    }
+
     fn answer(code: &str, message: &str) -> ErrorAnswer {
         ErrorAnswer {
             status: 400,

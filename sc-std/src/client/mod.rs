@@ -265,3 +265,20 @@ impl std::io::Write for WipingVec {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_plaintext_that_grows_is_moved_here_and_never_by_its_vector() {
+        let mut out = WipingVec::default();
+        for (bytes, capacity) in [(1, 256), (255, 256), (1, 514)] {
+            out.write_all(&vec![b'x'; bytes]).unwrap();
+            assert_eq!(out.0.capacity(), capacity, "after {bytes} more");
+        }
+        assert_eq!(**out.0, [b'x'; 257]);
+    }
+}

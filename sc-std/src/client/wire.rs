@@ -216,4 +216,11 @@ mod tests {
             assert_eq!(matches!(read, PlainAnswer::Error(_)), expected, "{status}");
         }
     }
+
+    #[test]
+    fn an_answer_says_its_time_if_it_does() {
+        let said_at = |json: &str| Verdict::read(json.as_bytes()).unwrap().said_at();
+        assert_eq!(said_at(r#"{"success":true,"timestamp":7}"#), Some(UnixMillis(7)));
+        assert_eq!(said_at(r#"{"success":true}"#), None);
+    }
 }

@@ -238,7 +238,7 @@ mod tests {
         let path = folder.path().join("key.pem");
         let der = AwsLcPrivateKey::generate(2048).unwrap().to_pkcs8().unwrap();
         let key = Pkcs8::from_der(&der).unwrap();
-        assert_eq!(key.der(), &**der);
+        assert_eq!((key.der(), key.modulus_bits()), (&**der, 2048));
         key.write_new(&path).unwrap();
         let again = Pkcs8::read(&path).unwrap();
         assert_eq!((again.der(), again.spki_der()), (key.der(), key.spki_der()));
@@ -263,6 +263,16 @@ mod tests {
             std::os::unix::fs::symlink(folder.path().join("nowhere"), &link).unwrap();
             assert!(matches!(sample().write_new(&link), Err(PemError::Exists)));
         }
+    }
+
+    #[test]
+    fn a_file_that_is_a_byte_too_long_is_refused_as_too_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.pem");
+        fs::write(&path, "x".repeat(MAX_PEM_LEN)).unwrap();
+        assert!(matches!(Pkcs8::read(&path), Err(PemError::NotPem)));
+        fs::write(&path, "x".repeat(MAX_PEM_LEN + 1)).unwrap();
+        assert!(matches!(Pkcs8::read(&path), Err(PemError::TooLong)));
     }
 
     #[test]

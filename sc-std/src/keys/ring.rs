@@ -371,6 +371,18 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_lives_briefly_is_published_after_a_quarter_of_its_overlap() {
+        let ring = KeyRing::shared(4_000);
+        let (old, new) = (made(), made());
+        let newest = KeyId::of_spki(new.spki_der());
+        for (key, created) in [(old, 1_000), (new, 2_000)] {
+            ring.install(key, at(created), Some(ring.expiry(at(created))), at(2_000)).unwrap();
+        }
+        assert_ne!(ring.published(at(2_999)).unwrap().key_id, newest);
+        assert_eq!(ring.published(at(3_000)).unwrap().key_id, newest);
+    }
+
+    #[test]
     fn debug_output_shows_names_only() {
         let ring = KeyRing::in_memory(2048, DAY, at(0)).unwrap();
         let shown = format!("{ring:?}");

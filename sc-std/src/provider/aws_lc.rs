@@ -227,7 +227,9 @@ mod tests {
         for bits in [0, 1024, 2047, 2049, 8192] {
             assert_eq!(AwsLcPrivateKey::generate(bits).err(), Some(ProviderError), "{bits}");
         }
-        assert_eq!(AwsLcPrivateKey::generate(2048).unwrap().modulus_bits(), 2048);
+        for bits in [2048, 3072, 4096] {
+            assert_eq!(AwsLcPrivateKey::generate(bits).unwrap().modulus_bits(), bits);
+        }
     }
 
     #[test]

@@ -289,6 +289,26 @@ mod tests {
     }
 
     #[test]
+    fn a_call_forgets_a_few_keys_and_leaves_the_others_to_the_next() {
+        let limit = SlidingWindow::new(Limit::new(1, 1000), 100);
+        for n in 0..10 {
+            assert_eq!(limit.claim(&key(n), UnixMillis(0)), Ok(()));
+        }
+        assert_eq!(limit.claim(&key(99), UnixMillis(1000)), Ok(()));
+        assert_eq!(limit.shards[0].lock().unwrap().accepted.len(), 10 - PURGE_STEP + 1);
+    }
+
+    #[test]
+    fn a_large_limit_spreads_its_keys_over_all_its_parts() {
+        let limit = SlidingWindow::new(Limit::new(1, 1000), 16_000);
+        for n in 0..8_000_u32 {
+            let mut hash = [0; 32];
+            hash[..4].copy_from_slice(&n.to_be_bytes());
+            assert_eq!(limit.claim(&LimitKey::of_hash(hash), UnixMillis(0)), Ok(()), "{n}");
+        }
+    }
+
+    #[test]
     fn many_threads_win_exactly_the_count() {
         let limit = SlidingWindow::new(Limit::new(50, 1000), 100);
         let wins = AtomicUsize::new(0);

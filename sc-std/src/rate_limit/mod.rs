@@ -227,6 +227,13 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_and_a_key_tell_what_they_were_made_of() {
+        let limit = Limit::new(3, 300_000);
+        assert_eq!((limit.count(), limit.window_ms()), (3, 300_000));
+        assert_eq!(LimitKey::of_hash([7; 32]).as_bytes(), &[7; 32]);
+    }
+
+    #[test]
     fn addresses_count_by_host_or_by_64_bits() {
         let of = |text: &str| LimitKey::of_address(text.parse().unwrap());
         assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:ffff"));

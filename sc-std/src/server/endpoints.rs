@@ -171,6 +171,17 @@ mod tests {
     }
 
     #[test]
+    fn an_endpoint_names_the_methods_that_it_takes() {
+        for endpoint in [Endpoint::PublicKey, Endpoint::Session, Endpoint::Close] {
+            for method in [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::OPTIONS] {
+                let named = endpoint.allowed().split(", ").any(|name| name == method.as_str());
+                assert_eq!(endpoint.takes(&method), named, "{endpoint:?} {method}");
+            }
+        }
+        assert_eq!(Endpoint::PublicKey.allowed(), "GET, HEAD");
+    }
+
+    #[test]
     fn a_broken_set_up_names_its_property_and_never_its_value() {
         let good = r#"{"keyId":"k","encReqKey":"QQ==","encRespKey":"QQ=="}"#;
         assert_eq!(message(good), "accepted");

@@ -190,6 +190,16 @@ mod tests {
     }
 
     #[test]
+    fn the_only_message_is_known_again_when_there_is_no_room_for_another() {
+        let budget = ClaimBudget::new(1);
+        let mut claims = Claims::new(true);
+        for verdict in [ClaimVerdict::New, ClaimVerdict::Replayed] {
+            assert_eq!(claims.claim(&claim(1), &budget), Ok(verdict));
+        }
+        assert_eq!(claims.claim(&claim(2), &budget), Err(StoreError::Full));
+    }
+
+    #[test]
     fn without_the_replay_check_messages_are_still_counted() {
         let budget = ClaimBudget::new(0);
         let mut claims = Claims::new(false);

@@ -155,6 +155,12 @@ fn grown(ledger: Ledger<Vec<LedgerSlot>>) -> Ledger<Vec<LedgerSlot>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Level, Metadata, Subscriber};
+
     use super::*;
 
     fn hashes(n: u32) -> [WrappedKeyHash; 2] {
@@ -213,5 +219,40 @@ mod tests {
         assert!(after.knows(&key, &half[..1]), "the half-recorded pair stays recorded");
         assert_eq!(after.claim(&KeyId::parse("other").unwrap(), &hashes(1), None), Ok(LedgerVerdict::New));
         assert_eq!(after.claim(&key, &hashes(2), None), Ok(LedgerVerdict::New));
+        let records = 2 * 903 + 1;
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 16 + 64 * records, "each hash is there once");
+    }
+
+    /// Counts the warnings.
+    #[derive(Clone, Default)]
+    struct Warnings(Arc<AtomicUsize>);
+
+    impl Subscriber for Warnings {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            *metadata.level() == Level::WARN
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, _: &Event<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn the_operator_hears_once_that_a_key_which_does_not_expire_needs_a_successor() {
+        let warnings = Warnings::default();
+        let _guard = tracing::subscriber::set_default(warnings.clone());
+        let ledgers = Ledgers::new(100);
+        let (lasting, brief) = (KeyId::parse("a").unwrap(), KeyId::parse("b").unwrap());
+        for n in 1..=50 {
+            assert_eq!(ledgers.claim(&brief, &hashes(n), Some(UnixMillis(10))), Ok(LedgerVerdict::New));
+            assert_eq!(ledgers.claim(&lasting, &hashes(n), None), Ok(LedgerVerdict::New));
+            assert_eq!(warnings.0.load(Ordering::Relaxed), usize::from(n >= 45), "{} hashes", 2 * n);
+        }
     }
 }

@@ -196,3 +196,29 @@ impl Store for MemoryStore {
         claim.await.unwrap_or(Err(StoreError::Unavailable))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn a_ledger_in_memory_answers_at_once_and_one_in_a_file_from_a_thread_that_serves_nobody() {
+        let (key, hashes) =
+            (KeyId::parse("k").unwrap(), [1, 2].map(|byte| WrappedKeyHash::from_bytes([byte; 32])));
+        let claim = |store: &MemoryStore| store.claim_wrapped(&key, &hashes, None).now_or_never();
+        assert_eq!(claim(&MemoryStore::default()), Some(Ok(LedgerVerdict::New)), "without any runtime");
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        let store = MemoryStore::with_ledger_file(StoreOptions::default(), &path).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        runtime.spawn_blocking(move || wait.recv());
+        let inside = runtime.enter();
+        assert_eq!(claim(&store), None, "the only such thread is busy");
+        drop((go, inside));
+        assert!(runtime.block_on(store.claim_wrapped(&key, &hashes, None)).is_ok());
+    }
+}

@@ -306,12 +306,16 @@ mod tests {
         let id = HashedId::new(&hasher, &session.id);
         shard.create(&id, &session, UnixMillis(0), &options, &budget).unwrap();
         assert_eq!(shard.deadlines.len(), 1);
+        let lives = |at| shard.find(&id, UnixMillis(at), &options).is_some();
+        assert_eq!((lives(299), lives(300)), (true, false), "unused");
         // The first brings the end from 300 to 150; a second in the same instant, a later one, and one at the last moment do not.
         for (iv, now, looks) in [(1, 50, 2), (2, 50, 2), (3, 120, 2), (4, 219, 2)] {
             let claim = IvClaim::from_bytes([iv; IvClaim::LEN]);
             let verdict = shard.claim(&id, &claim, UnixMillis(now), &options, &budget).unwrap();
             assert_eq!((verdict, shard.deadlines.len()), (Some(ClaimVerdict::New), looks), "at {now}");
         }
+        let late = IvClaim::from_bytes([5; IvClaim::LEN]);
+        assert_eq!(shard.claim(&id, &late, UnixMillis(319), &options, &budget), Ok(None), "it is over");
     }
 
     #[cfg(target_pointer_width = "64")]

@@ -114,7 +114,9 @@ mod tests {
 
     #[test]
     fn there_are_no_more_places_than_an_index_can_name() {
-        let mut slots = Slots::<()> { used: MAX_PLACES, ..Slots::default() };
+        let blocks = (0..).map(|_| Box::from([None; BLOCK])).take(split(MAX_PLACES).0).collect();
+        let mut slots = Slots::<()> { blocks, free: Vec::new(), used: MAX_PLACES - 1 };
+        assert_eq!(slots.vacant().map(|(index, _)| index), Some(MAX_PLACES - 1));
         assert!(slots.vacant().is_none());
     }
 }
