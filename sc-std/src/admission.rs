@@ -356,4 +356,12 @@ mod tests {
         admission.run(move || std::thread::sleep(slow)).await.unwrap();
         assert!(smoothed(asked), "{}", typical());
     }
+
+    #[tokio::test]
+    async fn a_job_that_ran_tells_how_long_it_waited_and_took() {
+        let mut place = Admission::new(TWO, 0).enter().await.unwrap();
+        let (waited, took) = (Duration::from_millis(2), Duration::from_millis(3));
+        place.waited = waited;
+        assert_eq!(place.ran(took), (waited, took));
+    }
 }

@@ -118,6 +118,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_buffer_that_is_just_full_has_not_moved() {
+        let mut buffer = Buffer::with_capacity(8);
+        let room = buffer.0.capacity();
+        let before = buffer.as_ptr();
+        buffer.append(&vec![7; room], room);
+        assert_eq!((buffer.as_ptr(), buffer.len()), (before, room));
+        buffer.append(&[8], usize::MAX);
+        assert!(buffer.0.capacity() >= 2 * room && buffer.ends_with(&[7, 8]));
+    }
+
     /// Long enough that the allocator's own notes, at the front of what was freed, spoil little of it.
     #[cfg(target_os = "linux")]
     const LEN: usize = 4_096;

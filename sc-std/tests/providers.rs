@@ -290,6 +290,7 @@ fn one_pem_gives_both_providers_the_same_key() {
     let id = made.key_id();
     let (aws, rust) = (made.into_aws_lc().unwrap(), again.into_rustcrypto().unwrap());
     assert_eq!(aws.spki_der(), rust.spki_der());
+    assert_eq!((aws.modulus_bits(), rust.modulus_bits()), (2048, 2048));
     assert_eq!(sc_core::id::KeyId::of_spki(rust.spki_der()), id);
 }
 

@@ -217,6 +217,10 @@ async fn close_ends_a_session_by_either_header_and_is_idempotent() {
     assert_eq!(refused.message(), "Session ID header is required");
     let both = [("x-sc-session-id", "a"), ("x-secure-channel-session-id", "b")];
     assert_eq!(world.post(CLOSE, &both, vec![]).await.status, 400, "two that differ");
+    let peer = world.peer_in_session().await;
+    let both = [("x-sc-session-id", &*peer.session), ("x-secure-channel-session-id", &peer.session)];
+    assert_eq!(world.post(CLOSE, &both, vec![]).await.status, 200, "two that say the same");
+    assert!(!world.is_alive(&peer).await);
 }
 
 #[tokio::test]

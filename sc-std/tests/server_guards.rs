@@ -4,7 +4,8 @@
 mod server_support;
 
 use std::convert::Infallible;
-use std::task::Poll;
+use std::future::{Ready, ready};
+use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::response::IntoResponse;
@@ -17,7 +18,7 @@ use sc_core::code::Code;
 use sc_std::clock::Clock;
 use sc_std::server::ScRouter;
 use server_support::*;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceExt, service_fn};
 
 #[tokio::test]
 async fn a_handler_that_panics_is_a_sealed_error_like_any_other() {
@@ -47,6 +48,33 @@ async fn an_inner_service_that_fails_is_a_sealed_error_too() {
     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
     let body = axum::body::to_bytes(answer.into_body(), 10_000).await.unwrap();
     assert!(body.starts_with(b"SC\x02\x81"), "sealed");
+}
+
+/// A service that is ready, or not, or has failed.
+#[derive(Clone)]
+struct Inner(Poll<Result<(), &'static str>>);
+
+impl Service<Request<Body>> for Inner {
+    type Response = Response<Body>;
+    type Error = &'static str;
+    type Future = Ready<Result<Response<Body>, &'static str>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), &'static str>> {
+        self.0
+    }
+
+    fn call(&mut self, _: Request<Body>) -> Self::Future {
+        ready(Err("not called"))
+    }
+}
+
+#[test]
+fn the_layer_is_as_ready_as_the_service_behind_it() {
+    let layer = World::new().server.layer();
+    for state in [Poll::Pending, Poll::Ready(Ok(())), Poll::Ready(Err("out of order"))] {
+        let polled = layer.layer(Inner(state)).poll_ready(&mut Context::from_waker(std::task::Waker::noop()));
+        assert_eq!(polled, state);
+    }
 }
 
 #[tokio::test]

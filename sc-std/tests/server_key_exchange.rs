@@ -332,6 +332,10 @@ impl Store for Revoking {
         self.store.close_all_of(key_id).await?;
         self.store.claim_wrapped(key_id, hashes, keep_until).await
     }
+    async fn sync(&self, keys: &KeyRing, now: UnixMillis) -> Result<(), StoreError> {
+        keys.revoke(keys.published(now).ok_or(StoreError::Unavailable)?.key_id.as_str());
+        Ok(())
+    }
 }
 
 #[tokio::test]
@@ -349,6 +353,21 @@ async fn a_set_up_under_way_while_its_rsa_key_is_revoked_leaves_no_session() {
         assert_eq!(reply.status().as_u16(), 400, "{path}");
         assert_eq!(server.store().store.sessions(), 0, "{path}");
     }
+}
+
+#[tokio::test]
+async fn housekeeping_brings_what_the_store_knows_of_revoked_keys() {
+    let keys = Arc::new(fixed_keys(1));
+    let store = Revoking { store: MemoryStore::default(), keys: Arc::clone(&keys) };
+    let server: ScServer<Revoking> = ScServer::builder(Arc::clone(&keys), store).build();
+    let housekeeping = server.spawn_housekeeping();
+    let revoked = tokio::time::timeout(SOON, async {
+        while keys.published(START).is_some() {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    });
+    assert!(revoked.await.is_ok());
+    housekeeping.abort();
 }
 
 #[test]

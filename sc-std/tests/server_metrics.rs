@@ -4,12 +4,14 @@
 mod server_support;
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use sc_core::code::Code;
+use sc_std::keys::KeyRing;
 use sc_std::message::{EmailHashKey, ForgotPassword, Message};
+use sc_std::provider::ProviderError;
 use sc_std::rate_limit::Limit;
 use sc_std::reset::{Account, ResetConfig, ResetLink, ResetTokens, ResetWorker};
 use sc_std::reset::{Accounts, AccountsError, KnownAddresses, Mail, MailError, Mailer};
@@ -197,12 +199,48 @@ async fn a_queue_that_is_full_shows_while_it_is() {
 
 #[tokio::test]
 async fn a_store_that_is_full_is_counted() {
-    let options = StoreOptions::default().with_max_sessions(1);
+    let options = StoreOptions::default().with_max_sessions(2);
     let (world, figures) = counted(|| World::with(options, |builder| builder));
     world.peer_in_session().await;
+    world.peer_in_session().await;
     assert_eq!(world.post(SESSION, &[HASH], world.peer().set_up()).await.refusal(), refused(Code::Busy));
-    assert_eq!(world.server.store().live_sessions(), Some(1));
+    assert_eq!(world.server.store().live_sessions(), Some(2));
     let text = figures.render();
     assert!((figure(&text, "scv2_store_failures_total{kind=\"full\"}") - 1.0).abs() < f64::EPSILON, "{text}");
-    assert!((figure(&text, "scv2_sessions_live") - 1.0).abs() < f64::EPSILON, "{text}");
+    assert!((figure(&text, "scv2_sessions_live") - 2.0).abs() < f64::EPSILON, "{text}");
+}
+
+/// Waits until a figure has this value, and gives all of them.
+async fn when(figures: &PrometheusHandle, name: &str, value: f64) -> String {
+    let seen = async {
+        loop {
+            let text = figures.render();
+            if (figure(&text, name) - value).abs() < f64::EPSILON {
+                return text;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(SOON, seen).await.unwrap_or_else(|_| panic!("{name} is never {value}"))
+}
+
+#[tokio::test]
+async fn the_age_of_the_key_and_what_became_of_its_rotations_are_told() {
+    const DAY: u64 = 24 * 60 * 60 * 1000;
+    let spare = Mutex::new(vector_keys().take(2).collect::<Vec<_>>());
+    let make = move || spare.lock().unwrap().pop().ok_or(ProviderError);
+    let keys = Arc::new(KeyRing::rotating(make, DAY, START).unwrap());
+    let (world, figures) = counted(|| World::on(keys, StoreOptions::default(), |builder| builder));
+    for (passes, age, done, fails) in
+        [(7_000, 7.0, 0.0, false), (DAY - 7_000, 0.0, 1.0, false), (DAY, 86_400.0, 1.0, true)]
+    {
+        world.clock.advance(passes);
+        let housekeeping = world.server.spawn_housekeeping();
+        let text = when(&figures, "scv2_published_key_age_seconds", age).await;
+        housekeeping.abort();
+        let rotations =
+            |result: &str| figure(&text, &format!("scv2_key_rotations_total{{result=\"{result}\"}}"));
+        assert!((rotations("done") - done).abs() < f64::EPSILON, "{text}");
+        assert_eq!(rotations("failed") > 0.5, fails, "{text}");
+    }
 }

@@ -314,7 +314,7 @@ mod tests {
         assert_eq!((&info.key_id, info.created_at, info.expires_at), (&newest, at(7), None));
         assert_eq!(info.max_age(at(8)), 1800);
         assert!(ring.find(oldest.as_str(), at(u64::MAX)).is_some());
-        assert!(!ring.due(at(u64::MAX)));
+        assert!(!ring.due(at(u64::MAX)) && !ring.makes_its_own());
         assert_eq!(ring.rotate(at(9)).err(), Some(KeyError::Fixed));
     }
 

@@ -123,4 +123,29 @@ mod tests {
             assert_eq!(Modulus::new(&modulus).is_ok(), taken, "{bytes} bytes from {first:#x}");
         }
     }
+
+    /// One element of DER: its tag, the length of its length, its length, its content.
+    fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+        let [high, low] = u16::try_from(content.len()).unwrap().to_be_bytes();
+        [&[tag, 0x82, high, low], content].concat()
+    }
+
+    #[test]
+    fn a_public_key_of_the_greatest_length_is_read_and_none_that_is_longer() {
+        let algorithm = [0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 1, 1, 5, 0];
+        let mut modulus = vec![0xc0; 257];
+        modulus[0] = 0;
+        let spki = |exponent: usize| {
+            let key = [element(2, &modulus), element(2, &vec![3; exponent])].concat();
+            let key = [&[0][..], &element(0x30, &key)].concat();
+            element(0x30, &[&algorithm[..], &element(3, &key)].concat())
+        };
+        let longest = 300 + MAX_SPKI_LEN - spki(300).len();
+        assert_eq!(spki(longest).len(), MAX_SPKI_LEN);
+        assert_eq!(Modulus::of_spki(&spki(longest)).map(|modulus| modulus.bits()), Ok(2048));
+        for longer in [1, 2, 300] {
+            let refused = Modulus::of_spki(&spki(longest + longer)).map(|modulus| modulus.bits());
+            assert_eq!(refused, Err(DerError::Form), "by {longer} bytes");
+        }
+    }
 }

@@ -241,4 +241,12 @@ mod tests {
         assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
         assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
     }
+
+    #[test]
+    fn a_wait_is_told_in_whole_seconds_and_is_never_none() {
+        for (free_at, seconds) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (17_000, 17)] {
+            assert_eq!(RetryAfter::between(0, free_at).seconds(), seconds, "{free_at}");
+        }
+        assert_eq!(RetryAfter::between(5_000, 9_000).seconds(), 4);
+    }
 }

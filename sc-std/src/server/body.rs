@@ -98,3 +98,62 @@ async fn append<B: Body>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use bytes::Bytes;
+    use http::HeaderValue;
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+
+    use super::*;
+
+    /// Reads a body that comes in pieces of these lengths.
+    async fn taken<'s>(
+        announced: Option<usize>,
+        pieces: &[usize],
+        max: usize,
+        places: &'s Semaphore,
+    ) -> Result<(usize, Option<SemaphorePermit<'s>>), Code> {
+        let headers = announced.map(|length| (CONTENT_LENGTH, HeaderValue::from(length)));
+        let pieces: Vec<_> = pieces.iter().map(|length| Bytes::from(vec![7; *length])).collect();
+        let frames = pieces.into_iter().map(|piece| Ok::<_, Infallible>(Frame::data(piece)));
+        let body = StreamBody::new(futures_util::stream::iter(frames));
+        let read = read(&headers.into_iter().collect(), body, max, Duration::from_secs(600), places).await;
+        read.map(|(body, place)| (body.len(), place)).map_err(|reject| reject.code())
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_the_cap_and_refused_beyond_by_its_word_or_by_its_length() {
+        let places = Semaphore::new(0);
+        for (announced, pieces, expected) in [
+            (None, &[6, 4][..], Ok(10)),
+            (None, &[6, 5], Err(Code::TooLarge)),
+            (Some(10), &[10], Ok(10)),
+            (Some(11), &[10], Err(Code::TooLarge)),
+            (Some(12), &[], Err(Code::TooLarge)),
+            (Some(10), &[11], Err(Code::TooLarge)),
+        ] {
+            let read = taken(announced, pieces, 10, &places).await.map(|(length, _)| length);
+            assert_eq!(read, expected, "{announced:?} {pieces:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_a_large_body_needs_a_place_and_one_place_is_enough() {
+        let max = 10 * SMALL_BODY;
+        let none = Semaphore::new(0);
+        assert!(taken(None, &[SMALL_BODY], max, &none).await.is_ok_and(|(_, place)| place.is_none()));
+        assert!(taken(None, &[10, 10], max, &none).await.is_ok_and(|(_, place)| place.is_none()));
+        assert_eq!(taken(None, &[SMALL_BODY, 1], max, &none).await.err(), Some(Code::Busy));
+
+        let one = Semaphore::new(1);
+        let (length, place) = taken(None, &[SMALL_BODY, SMALL_BODY, 1], max, &one).await.unwrap();
+        assert_eq!((length, one.available_permits()), (2 * SMALL_BODY + 1, 0));
+        assert_eq!(taken(None, &[SMALL_BODY + 1], max, &one).await.err(), Some(Code::Busy));
+        drop(place);
+        assert!(taken(None, &[SMALL_BODY + 1], max, &one).await.is_ok());
+    }
+}

@@ -95,6 +95,7 @@ async fn rewrite<B: Body + From<Bytes>>(
 
 #[cfg(all(test, feature = "axum"))]
 mod tests {
+    use futures_util::FutureExt;
     use http_body_util::Full;
 
     use super::*;
@@ -143,5 +144,31 @@ mod tests {
         let response: Answer = localize(own(), Language::Zh).await;
         assert!(!response.headers().contains_key(CONTENT_LANGUAGE));
         assert!(body(response).await.windows(13).any(|part| part == b"No such order"));
+    }
+
+    /// A body that never ends, and says nothing of its length.
+    struct Endless;
+
+    impl From<Bytes> for Endless {
+        fn from(_: Bytes) -> Self {
+            Self
+        }
+    }
+
+    impl Body for Endless {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+            std::task::Poll::Pending
+        }
+    }
+
+    #[test]
+    fn an_endless_body_is_not_waited_for() {
+        let answer = localize(written().map(|_| Endless), Language::Ja);
+        assert!(answer.now_or_never().is_some_and(|answer| answer.status() == 429));
     }
 }

@@ -217,4 +217,15 @@ mod tests {
             assert!(!response.headers().contains_key(CONTENT_LANGUAGE));
         }
     }
+
+    #[test]
+    fn why_the_server_refused_is_told_to_the_operator_and_not_to_the_peer() {
+        for refusal in [Refusal::VersionHeader, Refusal::SessionUnknown, Refusal::KeyUnknown] {
+            let reject = Reject::from(refusal);
+            assert_eq!(reject.refusal(), Some(&refusal));
+            let alike = Reject::new(reject.code()).to_response::<Bytes>(UnixMillis(7), Language::En);
+            assert_eq!(reject.to_response::<Bytes>(UnixMillis(7), Language::En).body(), alike.body());
+        }
+        assert_eq!(Reject::new(Code::NotFound).refusal(), None);
+    }
 }

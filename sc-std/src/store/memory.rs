@@ -202,6 +202,7 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
+    use crate::rng::SystemSeeded;
 
     #[test]
     fn a_ledger_in_memory_answers_at_once_and_one_in_a_file_from_a_thread_that_serves_nobody() {
@@ -220,5 +221,16 @@ mod tests {
         assert_eq!(claim(&store), None, "the only such thread is busy");
         drop((go, inside));
         assert!(runtime.block_on(store.claim_wrapped(&key, &hashes, None)).is_ok());
+    }
+
+    #[test]
+    fn sessions_spread_over_all_parts_of_the_store() {
+        let store = MemoryStore::default();
+        let part = || {
+            let (part, _) = store.shard(&SessionId::draw(&mut SystemSeeded)).unwrap();
+            std::ptr::from_ref(&*part).addr()
+        };
+        let parts: std::collections::HashSet<_> = (0..100 * SHARDS).map(|_| part()).collect();
+        assert_eq!(parts.len(), SHARDS);
     }
 }

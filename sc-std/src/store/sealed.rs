@@ -279,4 +279,21 @@ mod tests {
     fn no_key_shows_in_debug_output() {
         assert_eq!(format!("{:?}", keys(&[1, 2])), "StoreKeys(2)");
     }
+
+    #[cfg(feature = "redis")]
+    #[test]
+    fn each_store_key_derives_the_same_key_for_a_purpose_for_ever() {
+        // Python's hmac: HKDF-SHA-256 of bytes([1] * 32) and of bytes([2] * 32).
+        let expected = [
+            "328124524ef80c3d55619ba192cbedcd81bc4269de2f795cc0f467124f4e8daf",
+            "f65309b30fa361b07c3eb299d1bd04e66efe5f9f357e4487fe5c599074c93aa5",
+        ];
+        let expected = expected.map(|text| {
+            let mut bytes = [0; 32];
+            base16ct::lower::decode(text, &mut bytes).unwrap();
+            Zeroizing::new(bytes)
+        });
+        assert_eq!(keys(&[1, 2]).derive(b"purpose"), expected);
+        assert_ne!(keys(&[1]).derive(b"another").first(), expected.first());
+    }
 }

@@ -158,7 +158,7 @@ pub fn fixed_key() -> Box<dyn PrivateKey> {
     vector_keys().next().unwrap()
 }
 
-fn vector_keys() -> impl Iterator<Item = Box<dyn PrivateKey>> {
+pub fn vector_keys() -> impl Iterator<Item = Box<dyn PrivateKey>> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../sc-core/vectors/keys.json");
     let vectors: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let keys = vectors["keys"].as_array().unwrap().clone();
