@@ -52,7 +52,7 @@ impl LedgerFile {
     /// Opens or creates the file, locks it, and gives every record to `take`.
     pub(super) fn open(
         path: &Path,
-        mut take: impl FnMut(KeyIdHash, WrappedKeyHash),
+        take: impl FnMut(KeyIdHash, WrappedKeyHash),
     ) -> Result<Self, LedgerFileError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
@@ -74,16 +74,7 @@ impl LedgerFile {
         if read.is_err() || magic != *MAGIC {
             return Err(LedgerFileError::NotALedger);
         }
-        let mut end = u64::try_from(MAGIC.len()).unwrap_or(0);
-        let (mut key_id, mut hash) = ([0; 32], [0; 32]);
-        loop {
-            match reader.read_exact(&mut key_id).and_then(|()| reader.read_exact(&mut hash)) {
-                Ok(()) => take(key_id, WrappedKeyHash::from_bytes(hash)),
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
-                Err(error) => return Err(error.into()),
-            }
-            end = end.saturating_add(u64::try_from(RECORD_LEN).unwrap_or(0));
-        }
+        let end = read_records(reader, take)?;
         file.set_len(end)?;
         file.seek(SeekFrom::Start(end))?;
         Ok(Self(file))
@@ -99,6 +90,21 @@ impl LedgerFile {
         }
         self.0.write_all(&records)?;
         self.0.sync_data()
+    }
+}
+
+/// Gives every record behind the magic to `take`, and tells where the last whole one ends. Any error but the end is the disk's:
+/// it says nothing of what comes after.
+fn read_records(mut reader: impl Read, mut take: impl FnMut(KeyIdHash, WrappedKeyHash)) -> io::Result<u64> {
+    let mut end = u64::try_from(MAGIC.len()).unwrap_or(0);
+    let (mut key_id, mut hash) = ([0; 32], [0; 32]);
+    loop {
+        match reader.read_exact(&mut key_id).and_then(|()| reader.read_exact(&mut hash)) {
+            Ok(()) => take(key_id, WrappedKeyHash::from_bytes(hash)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(end),
+            Err(error) => return Err(error),
+        }
+        end = end.saturating_add(u64::try_from(RECORD_LEN).unwrap_or(0));
     }
 }
 
@@ -159,5 +165,22 @@ mod tests {
         let path = folder.path().join("ledger");
         drop(LedgerFile::open(&path, |_, _| ()).unwrap());
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_disk_that_fails_is_no_end_of_the_file_which_would_be_cut_there() {
+        struct Failing;
+        impl Read for Failing {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("as the test wants"))
+            }
+        }
+        for whole in [&[7; 2 * RECORD_LEN][..], &[7; RECORD_LEN + 40], &[]] {
+            let torn = read_records(whole, |_, _| {});
+            let expected = MAGIC.len() + whole.len() / RECORD_LEN * RECORD_LEN;
+            assert_eq!(torn.unwrap(), u64::try_from(expected).unwrap());
+            let failed = read_records(whole.chain(Failing), |_, _| {});
+            assert_eq!(failed.unwrap_err().to_string(), "as the test wants");
+        }
     }
 }
