@@ -49,6 +49,7 @@ async fn change(
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = ScServer::builder(KeyRing::daily()?, MemoryStore::default()).build();
+    server.spawn_housekeeping();
     let app = ScRouter::new(server).message::<ChangePassword>(post(change)).into_router();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);

@@ -138,7 +138,10 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScRouter<S, A> {
         &self.listed
     }
 
-    /// The routes as one axum router.
+    /// The routes as one axum router, with a fallback that answers 404 in the protocol's form.
+    ///
+    /// It merges with a router that has no fallback of its own. One that has is wrapped by
+    /// [`ScServer::layer`](crate::server::ScServer::layer) instead: two fallbacks make axum's `merge` panic.
     pub fn into_router(self) -> Router {
         let Self { server, router, .. } = self;
         let (missing, method) = (server.clone(), server);
