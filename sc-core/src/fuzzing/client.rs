@@ -55,7 +55,7 @@ pub fn client(data: &[u8]) {
     let ivs = if input.flag() { IvMode::Counter } else { IvMode::Random };
     let options = ClientOptions::default().with_profile(choice).with_ivs(ivs);
     let mut world = World {
-        rng: Count(4),
+        rng: Count::of(data),
         choice,
         client: Client::new(options),
         fresh: None,

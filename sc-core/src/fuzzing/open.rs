@@ -23,18 +23,18 @@ fn grant() -> Grant {
 /// # Panics
 /// If anything but the original opens, or a failed open leaves more than zeroes.
 pub fn open(data: &[u8]) {
-    let mut input = Input(data);
+    let (mut input, rng) = (Input(data), &mut Count::of(data));
     let (bound, kind) = (input.flag(), input.byte() % 3);
     let text: Vec<u8> = (1..=input.byte()).collect();
     match kind {
-        0 => first_request(bound, &text, &mut input),
-        1 => request(bound, &text, &mut input),
-        _ => answer(bound, &text, &mut input),
+        0 => first_request(rng, bound, &text, &mut input),
+        1 => request(rng, bound, &text, &mut input),
+        _ => answer(rng, bound, &text, &mut input),
     }
 }
 
-fn first_request(bound: bool, text: &[u8], input: &mut Input<'_>) {
-    let (rng, client) = (&mut Count(1), client_with(profile(bound)));
+fn first_request(rng: &mut Count, bound: bool, text: &[u8], input: &mut Input<'_>) {
+    let client = client_with(profile(bound));
     let mut body = vec![0; client.first_sealed_len(text.len()).expect("has a key")];
     let _ = client.begin_inline(rng, name(), text, &mut body).expect("fits");
     let original = body.clone();
@@ -73,25 +73,26 @@ fn set_up(rng: &mut Count, request: &SessionRequest) -> NewSession {
     unclaimed.settle(LedgerVerdict::New, grant()).expect("new")
 }
 
-fn request(bound: bool, text: &[u8], input: &mut Input<'_>) {
-    exchange(bound, text, |original| {
+fn request(rng: &mut Count, bound: bool, text: &[u8], input: &mut Input<'_>) {
+    exchange(rng, bound, text, |original| {
         let mut changed = original.to_vec();
         mutate(&mut changed, input);
         (changed, None)
     });
 }
 
-fn answer(bound: bool, text: &[u8], input: &mut Input<'_>) {
-    exchange(bound, text, |original| (original.to_vec(), Some(input)));
+fn answer(rng: &mut Count, bound: bool, text: &[u8], input: &mut Input<'_>) {
+    exchange(rng, bound, text, |original| (original.to_vec(), Some(input)));
 }
 
 /// A request, changed on its way, and, where there is an input for it, its answer, changed on its way.
 fn exchange<'i, 'd: 'i>(
+    rng: &mut Count,
     bound: bool,
     text: &[u8],
     change: impl FnOnce(&[u8]) -> (Vec<u8>, Option<&'i mut Input<'d>>),
 ) {
-    let (rng, client) = (&mut Count(2), client_with(profile(bound)));
+    let client = client_with(profile(bound));
     let (request, awaiting) = client.begin(rng).expect("has a key");
     let created = set_up(rng, &request);
     assert_eq!(created.record.profile() == Profile::Bound, bound);

@@ -53,7 +53,7 @@ struct World {
 /// # Panics
 /// If the machine and the model disagree.
 pub fn server(data: &[u8]) {
-    let (mut input, mut rng) = (Input(data), Count(3));
+    let (mut input, mut rng) = (Input(data), Count::of(data));
     let ledger = Ledger::new(vec![LedgerSlot::EMPTY; WRAPPED_KEYS], &mut rng);
     let mut world = World {
         rng,

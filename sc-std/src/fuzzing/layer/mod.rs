@@ -50,7 +50,7 @@ pub fn layer(data: &[u8]) {
     let (mut input, slots) = (Input(data), Slots::default());
     RUNTIME.with(|runtime| {
         runtime.block_on(async {
-            let mut world = World::new(Setting::read(&mut input), &slots).await;
+            let mut world = World::new(Setting::read(&mut input), Count::of(data), &slots).await;
             for _ in 0..OPERATIONS {
                 if input.is_empty() {
                     break;
@@ -110,7 +110,7 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    async fn new(setting: Setting, slots: &'a Slots) -> Self {
+    async fn new(setting: Setting, rng: Count, slots: &'a Slots) -> Self {
         let (clock, hits) = (Arc::new(ManualClock::at(START)), Hits::default());
         let router = app::router(setting, &clock, START, &hits);
         let ask = Draft::new("GET", PUBLIC_KEY_PATH, Vec::new()).request().expect("a request");
@@ -118,7 +118,7 @@ impl<'a> World<'a> {
         let answer: ReceivedAnswer<PublicKeyDocument> = serde_json::from_slice(answer.body()).expect("ours");
         let key = answer.data.expect("a key");
         let (held, sent, set_ups) = (Vec::new(), Vec::new(), Vec::new());
-        Self { setting, router, clock, rng: Count(5), hits, key, slots, held, sent, set_ups }
+        Self { setting, router, clock, rng, hits, key, slots, held, sent, set_ups }
     }
 
     async fn step(&mut self, input: &mut Input<'_>) {
