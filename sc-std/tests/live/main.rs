@@ -4,7 +4,7 @@
 //! `cargo test --package sc-std --test live`, with `SCV2_PROGRAM` naming an optimized program for tests under load. Without
 //! `redis-server` they fail, they never skip.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
-#![allow(unreachable_pub, reason = "modules of a test program")]
+#![allow(dead_code, unreachable_pub, reason = "modules that test programs share")]
 
 mod attack;
 mod example;

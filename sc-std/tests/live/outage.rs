@@ -88,7 +88,7 @@ enum Blow {
 }
 
 async fn no_acknowledged_session_is_lost(blow: Blow) {
-    let (mut cluster, files, http) = (Cluster::start(), Files::new(), Http::new());
+    let (mut cluster, files, http) = (Cluster::start_hasty(), Files::new(), Http::new());
     let more = ["--setup-limit", "100000/60s", "--store-wait-claims"];
     let servers = Arc::new([files.serve(&cluster.url(), &more), files.serve(&cluster.url(), &more)]);
     let stop = Arc::new(AtomicBool::new(false));
@@ -166,7 +166,7 @@ async fn a_primary_that_stood_still_while_a_replica_took_over_acknowledges_nothi
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_whole_cluster_that_stands_still_is_busy_and_service_resumes() {
-    let (cluster, files, http) = (Cluster::start(), Files::new(), Http::new());
+    let (cluster, files, http) = (Cluster::start_hasty(), Files::new(), Http::new());
     let server = files.serve(&cluster.url(), &[]);
     let peer = http.session(&server).await;
     for node in &cluster.nodes {

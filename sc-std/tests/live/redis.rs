@@ -108,8 +108,19 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// One whose nodes take each other for dead as late as Redis does by itself, so not when a machine under load
+    /// stands still for a second.
     pub fn start() -> Self {
-        let more = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
+        Self::start_with_timeout("15000")
+    }
+
+    /// One in which a replica takes over soon.
+    pub fn start_hasty() -> Self {
+        Self::start_with_timeout("1000")
+    }
+
+    fn start_with_timeout(milliseconds: &str) -> Self {
+        let more = ["--cluster-enabled", "yes", "--cluster-node-timeout", milliseconds];
         let nodes: Vec<_> = (0..6).map(|_| Redis::start(&more)).collect();
         let addresses: Vec<_> = nodes.iter().map(Redis::address).collect();
         let created = Command::new("redis-cli")
@@ -124,14 +135,17 @@ impl Cluster {
         cluster
     }
 
-    /// Every node knows a working cluster, and every replica follows its primary.
+    /// Every node knows a working cluster, every replica follows its primary, and confirms what is written there.
     pub fn is_whole(&self) -> bool {
         self.nodes.iter().all(|node| {
             let info = node.cli(&["cluster", "info"]);
             let replication = node.cli(&["info", "replication"]);
+            let follows = replication.contains("master_link_status:up");
+            let confirms =
+                || replication.contains("state=online") && node.cli(&["wait", "1", "500"]).trim() == "1";
             info.contains("cluster_state:ok")
                 && info.contains("cluster_known_nodes:6")
-                && (replication.contains("master_link_status:up") || replication.contains("state=online"))
+                && (follows || confirms())
         })
     }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64ct::{Base64, Encoding};
 use sc_std::clock::parse_rfc3339;
@@ -54,6 +54,15 @@ impl Files {
     pub fn mails(&self) -> usize {
         let Ok(files) = std::fs::read_dir(self.folder.path().join("outbox")) else { return 0 };
         files.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|end| end == "eml")).count()
+    }
+}
+
+impl Drop for Files {
+    /// Shows what the servers of a test that fails have logged: their folder goes now.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the servers' log:\n{}", self.log());
+        }
     }
 }
 
@@ -177,10 +186,18 @@ impl Http {
         Peer::of_key(key["keyId"].as_str().unwrap(), &spki)
     }
 
-    /// A peer whose session is set up.
+    /// A peer whose session is set up. As an honest client it comes again when the server is busy, for 20 seconds.
     pub async fn session(&self, server: &Server) -> Peer {
-        let mut peer = self.peer(server).await;
-        let reply = self.post(server, SESSION, &[], peer.set_up()).await;
+        let start = Instant::now();
+        let (mut peer, reply) = loop {
+            let peer = self.peer(server).await;
+            let reply = self.post(server, SESSION, &[], peer.set_up()).await;
+            if reply.status != 503 || start.elapsed() > Duration::from_secs(20) {
+                break (peer, reply);
+            }
+            eprintln!("a set-up was refused: {:?}", reply.refusal());
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        };
         assert_eq!(reply.status, 200, "{}", reply.json());
         reply.json()["data"]["sessionId"].as_str().unwrap().clone_into(&mut peer.session);
         peer

@@ -15,6 +15,7 @@ const EACH: usize = 2_500;
 const BEYOND_CHANCE: f64 = 4.9;
 
 /// How far the ranks of two samples are apart, in standard deviations (Mann and Whitney's test, normal approximation).
+#[allow(clippy::as_conversions, reason = "samples are few enough to be exact as f64")]
 fn apart(one: &[Duration], other: &[Duration]) -> f64 {
     let mut all: Vec<_> =
         one.iter().map(|time| (*time, 0)).chain(other.iter().map(|time| (*time, 1))).collect();
@@ -50,7 +51,7 @@ async fn known_and_unknown_addresses_are_answered_alike_and_in_the_same_time() {
     let mut times = [Vec::with_capacity(EACH), Vec::with_capacity(EACH)];
     let mut looks = std::collections::BTreeSet::new();
     while times.iter().any(|times| times.len() < EACH) {
-        let kind = usize::from(SystemSeeded.next_u32() % 2 == 0);
+        let kind = usize::from(SystemSeeded.next_u32().is_multiple_of(2));
         let Some(n) = Some(times[kind].len()).filter(|n| *n < EACH) else { continue };
         let name = ["known", "other"][kind];
         let envelope = peer.seal(&body(&format!("{name}{:06}@example.com", n / 2)));

@@ -59,7 +59,7 @@ fn client(number: u32, url: &str) -> ScClient {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let [.., a, b, c] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
     let profile = if number.is_multiple_of(2) { ProfileChoice::Plain } else { ProfileChoice::RequireBound };
-    let way = if number / 2 % 2 == 0 { SetUpWay::Endpoint } else { SetUpWay::Inline };
+    let way = if (number / 2).is_multiple_of(2) { SetUpWay::Endpoint } else { SetUpWay::Inline };
     ScClient::builder(url)
         .with_header("CF-Connecting-IP", format!("10.{a}.{b}.{c}"))
         .with_profile(profile)

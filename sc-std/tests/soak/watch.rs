@@ -1,6 +1,6 @@
 //! Looks at a server every five seconds: memory, descriptors, threads, and what its own figures say.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sc_core::replay::LedgerSlot;
@@ -45,7 +45,7 @@ struct Look {
 }
 
 impl Look {
-    async fn at(proc: &PathBuf, url: &str, http: &Http) -> Option<Self> {
+    async fn at(proc: &Path, url: &str, http: &Http) -> Option<Self> {
         let status = std::fs::read_to_string(proc.join("status")).ok()?;
         let number = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
