@@ -8,10 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use client_support::{CLOSE, Fake, SESSION, forgot};
+use client_support::{CLOSE, FORGOT, Fake, SESSION, forgot};
 use http::{Request, Response};
 use sc_core::retry::Repeatable;
-use sc_std::client::{ClientError, ScClient, SetUpWay, Transport, TransportError};
+use sc_std::client::{BuildError, ClientError, ScClient, SetUpWay, Transport, TransportError};
 
 #[test]
 fn messages_go_and_answers_come_both_ways() {
@@ -26,6 +26,24 @@ fn messages_go_and_answers_come_both_ways() {
         client.close().unwrap();
         assert_eq!((fake.count(CLOSE), fake.session_count()), (1, 0));
     }
+}
+
+#[test]
+fn a_header_of_one_clone_goes_with_its_messages() {
+    let fake = Fake::new();
+    let client = fake.client().build_blocking().unwrap();
+    let logged_in = client.with_header("Authorization", "Bearer one").unwrap();
+    logged_in.call(&forgot("a@example.com")).unwrap();
+    assert_eq!(fake.head(FORGOT, "authorization").as_deref(), Some("Bearer one"));
+    client.call(&forgot("a@example.com")).unwrap();
+    assert_eq!(fake.head(FORGOT, "authorization"), None);
+    assert_eq!(fake.session_count(), 1);
+    drop(client);
+    assert_eq!(fake.count(CLOSE), 0, "one clone is left");
+    drop(logged_in);
+    assert_eq!(fake.count(CLOSE), 1);
+    let error = fake.client().build_blocking().unwrap().with_header("Host", "x").unwrap_err();
+    assert!(matches!(error, BuildError::Header(name) if name == "Host"));
 }
 
 #[test]

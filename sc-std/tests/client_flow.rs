@@ -41,53 +41,6 @@ async fn messages_go_and_answers_come_both_ways_and_in_both_profiles() {
     }
 }
 
-#[tokio::test]
-async fn requests_carry_the_headers_of_the_protocol() {
-    let fake = Fake::new();
-    let client = fake
-        .client()
-        .with_language("zh-Hant")
-        .with_header("CF-Connecting-IP", "203.0.113.7")
-        .build()
-        .unwrap();
-    client.call(&forgot("a@example.com")).await.unwrap();
-    let head = |path, name| fake.head(path, name);
-    for (name, value) in [
-        ("x-sc-version", "2"),
-        ("content-type", "application/json;charset=UTF-8"),
-        ("accept", "application/json"),
-        ("accept-language", "zh-Hant"),
-        ("x-client-hash", "fingerprint-of-a-phone"),
-        ("cf-connecting-ip", "203.0.113.7"),
-    ] {
-        assert_eq!(head(FORGOT, name).as_deref(), Some(value), "{name}");
-    }
-    assert!(head(FORGOT, "x-sc-session-id").is_some_and(|id| id.starts_with("sess_")));
-    assert!(head(FORGOT, "x-request-id").is_some_and(|id| id.len() == 36));
-    assert_ne!(head(FORGOT, "x-request-id"), head(SESSION, "x-request-id"));
-    assert_eq!(head(SESSION, "x-client-hash").as_deref(), Some("fingerprint-of-a-phone"));
-    assert_eq!(head(SESSION, "x-sc-session-id"), None);
-    assert_eq!(head(PUBLIC_KEY, "x-client-hash"), None, "nothing about the client is needed there");
-}
-
-#[tokio::test]
-async fn a_client_without_a_fingerprint_keeps_the_one_it_drew() {
-    let fake = Fake::new();
-    let build = || {
-        sc_std::client::ScClient::builder("http://server.test/prefix")
-            .with_transport(Arc::clone(&fake))
-            .build()
-    };
-    let client = build().unwrap();
-    client.call(&forgot("a@example.com")).await.unwrap();
-    let drawn = fake.head(SESSION, "x-client-hash");
-    client.close().await.unwrap();
-    client.call(&forgot("a@example.com")).await.unwrap();
-    assert_eq!(fake.head(SESSION, "x-client-hash"), drawn);
-    build().unwrap().call(&forgot("a@example.com")).await.unwrap();
-    assert_ne!(fake.head(SESSION, "x-client-hash"), drawn);
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_concurrent_calls_on_a_cold_client_make_one_session() {
     for way in BOTH_WAYS {

@@ -31,6 +31,7 @@ fn a_message_of_ones_own_is_answered_and_refused_by_the_name_of_its_property() {
     let said = run(&mut example("change_password"));
     assert!(said.contains("client: Changed { success: true }"), "{said}");
     assert!(said.contains("client: refused: ") && said.contains("newPassword"), "{said}");
+    assert!(said.contains("client: not allowed: ACCESS.PERMISSION_DENIED"), "{said}");
 }
 
 #[test]

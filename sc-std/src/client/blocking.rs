@@ -39,10 +39,13 @@ const CLOSE_WAIT: Duration = Duration::from_millis(500);
 /// # }
 /// ```
 pub struct BlockingClient<P: ClientProvider = DefaultProvider> {
+    client: ScClient<P>,
     inner: Arc<Inner<P>>,
 }
 
+/// The thread that requests run on.
 struct Inner<P: ClientProvider> {
+    /// What to close in the end.
     client: ScClient<P>,
     /// Taken away only by drop.
     runtime: Option<Runtime>,
@@ -57,7 +60,15 @@ impl<P: ClientProvider> BlockingClient<P> {
             .enable_all()
             .build()
             .map_err(|error| BuildError::Runtime(Arc::new(error)))?;
-        Ok(Self { inner: Arc::new(Inner { client, runtime: Some(runtime) }) })
+        Ok(Self { client: client.clone(), inner: Arc::new(Inner { client, runtime: Some(runtime) }) })
+    }
+
+    /// A clone whose messages carry one more header, as [`ScClient::with_header`] has it.
+    ///
+    /// # Errors
+    /// [`BuildError::Header`] if it is none, or is the channel's own.
+    pub fn with_header(&self, name: impl AsRef<str>, value: impl Into<String>) -> Result<Self, BuildError> {
+        Ok(Self { client: self.client.with_header(name, value)?, inner: Arc::clone(&self.inner) })
     }
 
     /// Sends a message and gives `data` of the answer.
@@ -89,7 +100,7 @@ impl<P: ClientProvider> BlockingClient<P> {
     /// # Errors
     /// As [`ScClient::close`].
     pub fn close(&self) -> Result<(), ClientError> {
-        let client = self.inner.client.clone();
+        let client = self.client.clone();
         self.inner.wait(async move { client.close().await })
     }
 
@@ -100,7 +111,7 @@ impl<P: ClientProvider> BlockingClient<P> {
         plaintext: Zeroizing<Vec<u8>>,
         repeatable: Repeatable,
     ) -> Result<Zeroizing<Vec<u8>>, ClientError> {
-        let client = self.inner.client.clone();
+        let client = self.client.clone();
         let (path, name) = (path.to_owned(), name.to_owned());
         self.inner.wait(async move { client.send(&path, &name, &plaintext, repeatable).await })
     }
@@ -145,12 +156,12 @@ impl<P: ClientProvider> Drop for Inner<P> {
 
 impl<P: ClientProvider> Clone for BlockingClient<P> {
     fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner) }
+        Self { client: self.client.clone(), inner: Arc::clone(&self.inner) }
     }
 }
 
 impl<P: ClientProvider> fmt::Debug for BlockingClient<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("BlockingClient").field(&self.inner.client).finish()
+        f.debug_tuple("BlockingClient").field(&self.client).finish()
     }
 }

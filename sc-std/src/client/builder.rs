@@ -4,11 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{
-    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE,
-    HOST, TRANSFER_ENCODING,
-};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 use rand_core::Rng;
 use sc_core::channel::IvMode;
 use sc_core::client::{Client, ClientOptions, ProfileChoice};
@@ -20,8 +16,7 @@ use super::base_url::BaseUrl;
 use super::sessions::{ClientProvider, Sessions};
 use super::transport::AnyTransport;
 use super::wire::Wire;
-use super::{ScClient, SetUpWay, Transport, TransportError};
-use crate::names::{CLIENT_HASH, REQUEST_ID};
+use super::{ScClient, SetUpWay, Transport, TransportError, own_headers};
 use crate::provider::DefaultProvider;
 use crate::rng::SystemSeeded;
 
@@ -139,8 +134,9 @@ impl<P: ClientProvider> ScClientBuilder<P> {
         self
     }
 
-    /// Adds a header to every request, for example one that a gateway requires. Default: none. Headers of the channel
-    /// (`X-SC-...`, `X-Client-Hash`, `X-Request-Id`, `Accept`, `Content-...` and the like) are refused.
+    /// Adds a header to every request, for example one that a gateway requires. Default: none. One that changes, or goes
+    /// with some messages only, is [`ScClient::with_header`]'s. Headers of the channel (`X-SC-...`, `X-Client-Hash`,
+    /// `X-Request-Id`, `Accept`, `Content-...` and the like) are refused when building.
     pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
@@ -236,7 +232,11 @@ impl<P: ClientProvider> ScClientBuilder<P> {
         ClientHash::of(client_hash.as_bytes()).map_err(|_| BuildError::ClientHash)?;
         let client_hash = HeaderValue::try_from(client_hash).map_err(|_| BuildError::ClientHash)?;
         let language = HeaderValue::try_from(self.language).map_err(|_| BuildError::Language)?;
-        let headers = check_headers(self.headers)?;
+        let mut headers = HeaderMap::new();
+        for (name, value) in self.headers {
+            let (name, value) = own_headers::check(&name, value)?;
+            headers.append(name, value);
+        }
         let transport = match self.transport {
             Some(transport) => transport,
             None => default_transport(self.connect_timeout)?,
@@ -282,40 +282,6 @@ impl<P: ClientProvider> std::fmt::Debug for ScClientBuilder<P> {
 
 fn random_client_hash() -> String {
     format!("{:016x}{:016x}", SystemSeeded.next_u64(), SystemSeeded.next_u64())
-}
-
-fn check_headers(given: Vec<(String, String)>) -> Result<HeaderMap, BuildError> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in given {
-        let (Ok(parsed), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::try_from(value)) else {
-            return Err(BuildError::Header(name));
-        };
-        if is_of_the_channel(&parsed) {
-            return Err(BuildError::Header(name));
-        }
-        headers.append(parsed, value);
-    }
-    Ok(headers)
-}
-
-/// Whether the channel or HTTP itself sets a header.
-fn is_of_the_channel(name: &HeaderName) -> bool {
-    const OURS: [HeaderName; 11] = [
-        CLIENT_HASH,
-        REQUEST_ID,
-        ACCEPT,
-        ACCEPT_LANGUAGE,
-        ACCEPT_ENCODING,
-        CONTENT_TYPE,
-        CONTENT_LENGTH,
-        CONTENT_ENCODING,
-        TRANSFER_ENCODING,
-        CONNECTION,
-        HOST,
-    ];
-    OURS.contains(name)
-        || name.as_str().starts_with("x-sc-")
-        || name.as_str() == "x-secure-channel-session-id"
 }
 
 #[cfg(feature = "reqwest")]
@@ -365,15 +331,8 @@ mod tests {
 
     #[test]
     fn headers_of_the_channel_cannot_be_set_from_outside() {
-        for name in ["X-SC-Session-Id", "x-sc-anything", "X-Client-Hash", "Content-Length", "Host", "a b", ""]
-        {
-            let error = builder().with_header(name, "x").build().unwrap_err();
-            assert!(matches!(error, BuildError::Header(said) if said == name), "{name}");
-        }
-        assert!(matches!(
-            builder().with_header("X-Good", "a\nb").build().unwrap_err(),
-            BuildError::Header(_)
-        ));
+        let error = builder().with_header("X-SC-Session-Id", "x").build().unwrap_err();
+        assert!(matches!(error, BuildError::Header(said) if said == "X-SC-Session-Id"));
         assert!(builder().with_header("CF-Connecting-IP", "203.0.113.7").build().is_ok());
     }
 }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use http::Uri;
 use http::response::Parts;
+use http::{HeaderMap, Uri};
 use sc_core::code::Code;
 use sc_core::error::{Error, Misuse};
 use sc_core::id::MessageName;
@@ -32,6 +32,7 @@ const MAX_TURNS: u8 = 6;
 pub(crate) struct Outgoing<'m> {
     pub(crate) uri: Uri,
     pub(crate) name: MessageName<'m>,
+    pub(crate) headers: &'m HeaderMap,
     pub(crate) plaintext: &'m [u8],
 }
 
@@ -91,7 +92,7 @@ async fn within<P: ClientProvider>(
             Err(error) => return Err(ClientError::Message(MessageError::Core(error))),
         };
     let received = wire
-        .sealed(message.uri.clone(), Within::Session(session.id()), sealed)
+        .sealed(message.uri.clone(), Within::Session(session.id()), message.headers, sealed)
         .await
         .map_err(ClientError::Transport)?;
     match received {
@@ -135,7 +136,7 @@ async fn first<P: ClientProvider>(
         .map_err(refused_by_core)?;
     // The session is at least as old as the request for it.
     let asked_at = right.sessions.now();
-    let received = match wire.sealed(message.uri.clone(), Within::First, sealed).await {
+    let received = match wire.sealed(message.uri.clone(), Within::First, message.headers, sealed).await {
         Ok(received) => received,
         Err(error) => {
             right.fail(SetUpError::Transport(error.clone()));

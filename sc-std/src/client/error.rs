@@ -69,8 +69,12 @@ pub enum ClientError {
     /// A sealed answer that does not open, or that is of the wrong type.
     #[error("the answer does not open")]
     NotOpened,
-    /// A sealed answer that opens, but that this client cannot read.
-    #[error("the answer, with status {status}, opens but cannot be read")]
+    /// A sealed answer that opens, but that this client cannot read. Mostly its member `data` is missing or is not what the
+    /// message's `Answer` says: [`ScClient::call_json`](super::ScClient::call_json) gives answers of another form. Else an
+    /// error answer is not in the form of PROTOCOL 5, or a first answer does not name its session.
+    #[error(
+        "the answer, with status {status}, opens but cannot be read: its `data` is not what the message expects, or it is incomplete"
+    )]
     Unreadable {
         /// The HTTP status.
         status: u16,

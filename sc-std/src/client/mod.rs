@@ -11,7 +11,7 @@
 //! | `builder` | options and their defaults |
 //! | `sessions`, `set_up`, `backoff` | the one shared session: found, set up, renewed, dropped |
 //! | `call` | one call, and its recovery |
-//! | `wire`, `headers`, `base_url` | HTTP requests and what came back |
+//! | `wire`, `headers`, `own_headers`, `base_url` | HTTP requests and what came back |
 //! | `transport`, `reqwest_transport` | who carries them |
 //! | `error` | errors, by what was going on |
 //! | `blocking` | the same client for programs without an async runtime |
@@ -32,6 +32,7 @@ mod builder;
 mod call;
 mod error;
 mod headers;
+mod own_headers;
 #[cfg(feature = "reqwest")]
 mod reqwest_transport;
 mod sessions;
@@ -42,6 +43,7 @@ mod wire;
 use std::fmt;
 use std::sync::Arc;
 
+use http::HeaderMap;
 use sc_core::error::Error;
 use sc_core::id::MessageName;
 use sc_core::retry::Repeatable;
@@ -111,6 +113,8 @@ pub enum SetUpWay {
 /// ```
 pub struct ScClient<P: ClientProvider = DefaultProvider> {
     inner: Arc<Inner<P>>,
+    /// Those of this clone's messages.
+    headers: HeaderMap,
 }
 
 struct Inner<P: ClientProvider> {
@@ -129,10 +133,38 @@ impl ScClient {
 
 impl<P: ClientProvider> ScClient<P> {
     pub(crate) fn new(wire: Wire, sessions: Sessions<P>) -> Self {
-        Self { inner: Arc::new(Inner { wire: Arc::new(wire), sessions }) }
+        Self { inner: Arc::new(Inner { wire: Arc::new(wire), sessions }), headers: HeaderMap::new() }
+    }
+
+    /// A clone whose messages carry one more header, for example the login token of the moment. It shares the session, whose
+    /// set-up and end do not carry the header; one of the same name, of the builder's or of this clone, is replaced.
+    ///
+    /// # Errors
+    /// [`BuildError::Header`] if it is none, or is the channel's own.
+    ///
+    /// # Security
+    /// The channel protects bodies. A header is readable behind TLS: a password or a reset token belongs in the message.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use sc_std::client::ScClient;
+    /// # use sc_std::message::{Email, ForgotPassword};
+    /// # async fn example(client: &ScClient, token: &str, message: ForgotPassword) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.with_header("authorization", format!("Bearer {token}"))?.call(&message).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_header(&self, name: impl AsRef<str>, value: impl Into<String>) -> Result<Self, BuildError> {
+        let (name, value) = own_headers::check(name.as_ref(), value.into())?;
+        let mut clone = self.clone();
+        clone.headers.insert(name, value);
+        Ok(clone)
     }
 
     /// Sends a message and gives `data` of the answer.
+    ///
+    /// The answer has the form of PROTOCOL 5, as [`Sealed`](crate::server::Sealed) and [`Reply`] give it: `M::Answer` is read
+    /// from its member `data`. Answers of another form are for [`ScClient::call_json`].
     ///
     /// # Errors
     /// [`ClientError`]; [`ClientError::may_have_executed`] says whether the server may have acted on the message.
@@ -171,7 +203,8 @@ impl<P: ClientProvider> ScClient<P> {
         let uri = wire.base.join(path).ok_or(ClientError::Message(MessageError::Path))?;
         let name = MessageName::new(name)
             .map_err(|reason| ClientError::Message(MessageError::Core(Error::Misuse(reason))))?;
-        exchange(wire, sessions, Outgoing { uri, name, plaintext }, repeatable).await
+        let headers = &self.headers;
+        exchange(wire, sessions, Outgoing { uri, name, headers, plaintext }, repeatable).await
     }
 
     /// Ends the session, if there is one, here and at the server. A later call sets up a new one.
@@ -235,7 +268,7 @@ impl<P: ClientProvider> Drop for Inner<P> {
 
 impl<P: ClientProvider> Clone for ScClient<P> {
     fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner) }
+        Self { inner: Arc::clone(&self.inner), headers: self.headers.clone() }
     }
 }
 

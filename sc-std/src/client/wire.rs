@@ -67,15 +67,20 @@ impl Wire {
         self.send(request, MAX_DOCUMENT).await
     }
 
-    /// Sends an envelope.
+    /// Sends an envelope, with headers that go along with this one.
     pub(crate) async fn sealed(
         &self,
         uri: Uri,
         within: Within<'_>,
+        more: &HeaderMap,
         body: Vec<u8>,
     ) -> Result<Received, TransportError> {
         let mut request = self.request(Method::POST, uri, body.into());
         let headers = request.headers_mut();
+        // None of them is the channel's, so these replace only what the builder was given.
+        for (name, value) in more {
+            headers.insert(name, value.clone());
+        }
         headers.insert(CLIENT_HASH, self.client_hash.clone());
         headers.insert(VERSION, HeaderValue::from_static("2"));
         if let Within::Session(id) = within {
