@@ -2,13 +2,14 @@
 //!
 //! Run it with `cargo run -p sc-std --example axum_server`, and call it with
 //! `cargo scv2 call --base-url http://127.0.0.1:18021 --path /greet --message greet --json '{"name":"Ada"}'`.
+//! In a package of your own it needs `sc-std`, `axum`, `serde` with `derive`, and `tokio` with `full`.
 
-use axum::Json;
 use axum::routing::post;
 use sc_std::keys::KeyRing;
 use sc_std::server::serve::{ServeOptions, serve};
-use sc_std::server::{ScRouter, ScServer};
+use sc_std::server::{ScRouter, ScServer, Sealed};
 use sc_std::store::MemoryStore;
+use serde::{Deserialize, Serialize};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -25,7 +26,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// An ordinary handler: what it reads was opened, what it returns is sealed.
-async fn greet(Json(request): Json<serde_json::Value>) -> Json<serde_json::Value> {
-    Json(serde_json::json!({ "hello": request.get("name") }))
+#[derive(Deserialize)]
+struct Greet {
+    name: String,
+}
+
+#[derive(Serialize)]
+struct Greeting {
+    hello: String,
+}
+
+/// What it reads was opened, what it returns is sealed: `data` of a success, which is what `ScClient::call` reads.
+async fn greet(Sealed(request): Sealed<Greet>) -> Sealed<Greeting> {
+    Sealed(Greeting { hello: request.name })
 }

@@ -1,7 +1,8 @@
 //! A client without an async runtime: a command-line tool, a desktop app, a thread of a server of the old kind.
 //!
 //! Start a server with `cargo scv2 serve`, then run
-//! `cargo run -p sc-std --example blocking_client --features blocking,reqwest`.
+//! `cargo run -p sc-std --example blocking_client --features blocking,reqwest`. In a package of your own it needs `sc-std` with
+//! these features, and nothing else.
 
 use sc_std::client::{ClientError, ScClient};
 use sc_std::message::{Email, ForgotPassword};

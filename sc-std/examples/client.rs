@@ -1,7 +1,8 @@
 //! A client that asks for a reset link: one object, one call.
 //!
 //! Start a server with `cargo scv2 serve`, then run
-//! `cargo run -p sc-std --example client --features client,reqwest`.
+//! `cargo run -p sc-std --example client --features client,reqwest`. In a package of your own it needs `sc-std` with these
+//! features, and `tokio` with `full`.
 
 use sc_std::client::{ClientError, ScClient};
 use sc_std::message::{Email, ForgotPassword};

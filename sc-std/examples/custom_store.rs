@@ -1,7 +1,8 @@
 //! A store of your own: four tables behind one lock, as a database would have them, and the suite that every store must pass.
 //!
 //! Run it with `cargo run -p sc-std --example custom_store --features client,reqwest`. It holds the store against
-//! `store::conformance`, then serves a request over it and shows that the tables hold no key.
+//! `store::conformance`, then serves a request over it and shows that the tables hold no key. In a package of your own it needs
+//! `sc-std` with these features, `axum`, `rand_core`, `serde_json`, and `tokio` with `full`.
 //!
 //! Beside each step stands what it would be in SQL. A lock makes a step atomic here; there it is one statement, or one
 //! transaction at the level `serializable`. A database that cannot be reached is `StoreError::Unavailable`, never "new".
@@ -12,16 +13,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::Json;
 use axum::routing::post;
 use rand_core::Rng;
-use sc_core::exchange::WrappedKeyHash;
-use sc_core::id::{KeyId, SessionId, UnixMillis};
-use sc_core::limits::{IV_LEN, MAX_LEDGER_HASHES, MAX_MESSAGES_PER_SESSION};
-use sc_core::replay::{ClaimVerdict, IvClaim, LedgerVerdict};
-use sc_core::server::{NewSession, SessionRecord};
 use sc_std::client::ScClient;
 use sc_std::keys::KeyRing;
 use sc_std::message::Repeatable;
 use sc_std::rate_limit::{Limit, LimitKey, LimitRefusal, RateLimiter, RetryAfter};
 use sc_std::rng::SystemSeeded;
+use sc_std::sc_core::exchange::WrappedKeyHash;
+use sc_std::sc_core::id::{KeyId, SessionId, UnixMillis};
+use sc_std::sc_core::limits::{IV_LEN, MAX_LEDGER_HASHES, MAX_MESSAGES_PER_SESSION};
+use sc_std::sc_core::replay::{ClaimVerdict, IvClaim, LedgerVerdict};
+use sc_std::sc_core::server::{NewSession, SessionRecord};
 use sc_std::server::serve::{ServeOptions, serve};
 use sc_std::server::{ScRouter, ScServer};
 use sc_std::store::{Store, StoreError, StoreKeys, conformance};

@@ -1,6 +1,7 @@
 //! An RSA key that never enters the server's process: a fake device in a process of its own, asked over a pipe.
 //!
-//! Run it with `cargo run -p sc-std --example kms --features client,reqwest`. The program starts itself a second time as the device, which
+//! Run it with `cargo run -p sc-std --example kms --features client,reqwest`. In a package of your own it needs `sc-std` with
+//! these features, `aws-lc-rs`, `axum`, `serde_json`, `zeroize`, and `tokio` with `full`. The program starts itself a second time as the device, which
 //! holds the private key and answers over its standard input and output. The server has the public key only. A client
 //! calls through; then the device is killed, and a new client hears BUSY while the first one's session goes on.
 //!
@@ -18,17 +19,15 @@ use std::time::Duration;
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::{KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey};
-use axum::Json;
 use axum::routing::post;
-use sc_core::document::Answer;
-use sc_core::id::KeyId;
-use sc_core::secret::UnwrappedKey;
 use sc_std::client::{ClientError, ScClient};
 use sc_std::clock::{Clock, SystemClock};
 use sc_std::keys::{KeyRing, KeyUnavailable, RemoteKey, ServerKey, UnwrapFuture};
 use sc_std::message::Repeatable;
+use sc_std::sc_core::id::KeyId;
+use sc_std::sc_core::secret::UnwrappedKey;
 use sc_std::server::serve::{ServeOptions, serve};
-use sc_std::server::{ScRouter, ScServer};
+use sc_std::server::{ScRouter, ScServer, Sealed};
 use sc_std::store::MemoryStore;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -60,9 +59,8 @@ async fn run() -> Result<()> {
     let server = ScServer::builder(Arc::new(keys), MemoryStore::default())
         .with_remote_key_timeout(Duration::from_secs(2))
         .build();
-    let echo = post(|Json(body): Json<serde_json::Value>| async {
-        Json(Answer::success(SystemClock::new().now().0, body))
-    });
+    server.spawn_housekeeping(); // ends what is over
+    let echo = post(|Sealed(body): Sealed<serde_json::Value>| async { Sealed(body) });
     let app = ScRouter::new(server).sealed("/echo", "echo", echo).into_router();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);

@@ -4,7 +4,8 @@
 //! Needs a Redis that you may write to, with `maxmemory-policy noeviction` (its default), and starts none by itself:
 //! `redis-server --port 6379 --save ''`, say. Then
 //! `cargo run -p sc-std --example redis_fleet --features client,redis,reqwest -- redis://127.0.0.1:6379`.
-//! What it writes is under names that begin with `redis-fleet-example`.
+//! What it writes is under names that begin with `redis-fleet-example`. In a package of your own it needs `sc-std` with these
+//! features, `axum`, `bytes`, `http`, `serde_json`, and `tokio` with `full`.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -14,16 +14,18 @@
 //!
 //! ```
 //! # #[cfg(all(feature = "axum", feature = "aws-lc-rs"))] {
-//! use axum::{Json, routing::post};
+//! use axum::routing::post;
 //! use sc_std::keys::KeyRing;
-//! use sc_std::server::{ScRouter, ScServer};
+//! use sc_std::server::{ScRouter, ScServer, Sealed};
 //! use sc_std::store::MemoryStore;
 //!
+//! # fn app() -> Result<axum::Router, Box<dyn std::error::Error>> {
 //! let server = ScServer::builder(KeyRing::daily()?, MemoryStore::default()).build();
-//! let echo = post(|Json(body): Json<serde_json::Value>| async { Json(body) });
+//! server.spawn_housekeeping(); // rotates keys, ends what is over
+//! let echo = post(|Sealed(body): Sealed<serde_json::Value>| async { Sealed(body) });
 //! let app: axum::Router = ScRouter::new(server).sealed("/echo", "echo", echo).into_router();
+//! # Ok(app) }
 //! # }
-//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # Guided tour

@@ -61,7 +61,7 @@ fn the_axum_server_greets_who_calls_it_as_it_says() {
     let json = r#"{"name":"Ada"}"#;
     let ran =
         scv2(&["call", "--base-url", &url, "--path", "/greet", "--message", "greet", "--json", json], b"");
-    assert_eq!((ran.code, ran.json()["hello"].as_str()), (0, Some("Ada")), "{}", ran.err);
+    assert_eq!((ran.code, ran.json()["data"]["hello"].as_str()), (0, Some("Ada")), "{}", ran.err);
     let plain =
         server.ask("POST /greet HTTP/1.1\r\nx-client-hash: x\r\ncontent-type: application/json", json);
     assert!(plain.contains("SECURE_CHANNEL.INVALID_PAYLOAD"), "{plain}");

@@ -44,16 +44,15 @@ pub enum RouteKind {
 ///
 /// # Examples
 /// ```
-/// use axum::Json;
 /// use axum::routing::{get, post};
 /// use sc_std::keys::KeyRing;
-/// use sc_std::server::{ScRouter, ScServer};
+/// use sc_std::server::{ScRouter, ScServer, Sealed};
 /// use sc_std::store::MemoryStore;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let server = ScServer::builder(KeyRing::daily()?, MemoryStore::default()).build();
 /// let app: axum::Router = ScRouter::new(server)
-///     .sealed("/echo", "echo", post(|Json(body): Json<serde_json::Value>| async { Json(body) }))
+///     .sealed("/echo", "echo", post(|Sealed(body): Sealed<serde_json::Value>| async { Sealed(body) }))
 ///     .exempt("/healthz", get(|| async { "ok" }))
 ///     .into_router();
 /// # Ok(())
