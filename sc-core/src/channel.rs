@@ -107,7 +107,7 @@ impl<A: Aead> Sealer<A> {
     ///
     /// # Errors
     /// - [`Misuse::BufferLength`] if the frame is shorter than 32 bytes.
-    /// - [`Error::Exhausted`] if the key has sealed as many messages as it may.
+    /// - [`Error::Exhausted`] if the key has sealed 2^32 - 1 messages (NIST SP 800-38D 8.3); the frame is left as it was.
     /// - [`Misuse::Provider`] if the provider fails; the frame is then all zeroes.
     ///
     /// # Security
@@ -240,6 +240,9 @@ impl<A> core::fmt::Debug for Sealer<A> {
 }
 
 /// Opens the messages of one direction under one key.
+///
+/// # Examples
+/// See [`Sealer`].
 pub struct Opener<A> {
     aead: A,
     kind: MessageType,

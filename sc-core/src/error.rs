@@ -216,7 +216,7 @@ pub enum Error {
     Rejected,
     /// The session or key has ended; set up a new one.
     Expired,
-    /// A message or storage limit is reached; set up a new session.
+    /// A limit is reached: a session's messages (set up a new one), or the pins of a client.
     Exhausted,
     /// The client does not take the server's public key.
     KeyRefused(KeyRefusal),

@@ -108,6 +108,9 @@ pub(crate) fn wrap_keys<W: KeyWrap, R: CryptoRng + ?Sized>(
 ///
 /// This is the private operation that the server machine asks for; call it where blocking for a millisecond is
 /// fine. A KMS that answers asynchronously uses [`CandidateKeys::combine`] on its two results instead.
+///
+/// # Examples
+/// See [`Server`](crate::server::Server).
 pub fn unwrap_keys<U: KeyUnwrap + ?Sized, R: CryptoRng + ?Sized>(
     key: &U,
     rng: &mut R,

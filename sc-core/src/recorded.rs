@@ -15,6 +15,9 @@ use crate::provider::Aead;
 use crate::secret::{RequestKey, ResponseKey, SessionKeys};
 
 /// What must be known of a session to open what was sent in it.
+///
+/// # Examples
+/// The program `scv2 inspect --key-log` opens recordings by it.
 pub struct RecordedSession {
     id: SessionId,
     profile: Profile,
@@ -59,6 +62,7 @@ impl RecordedSession {
     /// - [`Error::Malformed`] if `body` is not one envelope; it is then left as it was.
     /// - [`Error::Rejected`] if it is a key exchange of another session, an answer without the IV that it needs, or if
     ///   its tag does not verify. The sealed part of `body` is zeroes after a bad tag.
+    /// - [`Misuse::Provider`](crate::error::Misuse::Provider) if the provider does not take the key.
     ///
     /// # Security
     /// Says that the envelope was sealed under these keys; not that it is new, or that anybody took it.

@@ -156,6 +156,18 @@ impl<S: AsRef<[IvSlot]> + AsMut<[IvSlot]>> IvSet<S> {
 pub type LedgerSlot = Slot<32>;
 
 /// The hashes of the wrapped keys that one RSA key has accepted. Entries are never dropped.
+///
+/// # Examples
+/// ```
+/// use sc_core::exchange::WrappedKeyHash;
+/// use sc_core::replay::{Ledger, LedgerSlot, LedgerVerdict};
+/// # let mut rng = <chacha20::ChaCha20Rng as rand_core::SeedableRng>::from_seed([1; 32]);
+///
+/// let mut ledger = Ledger::new([LedgerSlot::EMPTY; 64], &mut rng);
+/// let keys = [[1; 32], [2; 32]].map(WrappedKeyHash::from_bytes);
+/// assert_eq!(ledger.claim(&keys), LedgerVerdict::New);
+/// assert_eq!(ledger.claim(&keys), LedgerVerdict::Repeated);
+/// ```
 #[derive(Debug)]
 pub struct Ledger<S> {
     table: Table<S, 32, 32>,

@@ -41,6 +41,18 @@ pub enum Recovery {
 }
 
 /// The tries of one call: each way of recovery is open once.
+///
+/// # Examples
+/// ```
+/// use sc_core::code::Code;
+/// use sc_core::retry::{Attempts, Recovery, Refused, Repeatable};
+///
+/// let mut attempts = Attempts::new(Repeatable::Yes);
+/// assert_eq!(attempts.after(Refused::Message, Code::SessionNotFound), Recovery::NewSession);
+/// assert_eq!(attempts.after(Refused::Message, Code::SessionNotFound), Recovery::GiveUp);
+/// let mut payment = Attempts::new(Repeatable::No);
+/// assert_eq!(payment.after(Refused::Message, Code::SessionNotFound), Recovery::MaybeExecuted);
+/// ```
 #[derive(Debug)]
 pub struct Attempts {
     repeatable: Repeatable,

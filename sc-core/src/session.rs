@@ -48,7 +48,8 @@ impl Lifetime {
 pub enum Phase {
     /// Seals and opens.
     Ready,
-    /// Still works; set up the next one: its time or 80 % of its messages are nearly over.
+    /// Still works; set up the next one: the last tenth of its life or of its idle time has begun, 60 s at most, or 80 % of its
+    /// messages are sent.
     AboutToExpire,
     /// Its time or its messages are over.
     Expired,
@@ -161,7 +162,7 @@ impl<P: Provider> Session<P> {
     ///
     /// # Errors
     /// - [`Error::Expired`] or [`Error::Exhausted`] if the session is over, [`Misuse::Closed`] if it was closed.
-    /// - [`Misuse::PlaintextTooLong`], [`Misuse::BufferLength`].
+    /// - [`Misuse::PlaintextTooLong`], [`Misuse::BufferLength`], [`Misuse::Provider`] if the provider fails.
     ///
     /// # Examples
     /// See [`Client`](crate::client::Client).
@@ -179,7 +180,11 @@ impl<P: Provider> Session<P> {
     /// Seals one request in place: `frame` has 16 bytes of head room, the plaintext, 16 bytes of tail room.
     ///
     /// # Errors
-    /// As [`Session::seal_into`].
+    /// As [`Session::seal_into`]; [`Misuse::BufferLength`] if `frame` is shorter than 32 bytes.
+    ///
+    /// # Security
+    /// Where the session is over or closed, `frame` still holds the plaintext, to be sealed in the next session or wiped. A provider
+    /// that fails leaves none.
     pub fn seal_in_place<'s, R: CryptoRng + ?Sized>(
         &'s self,
         rng: &mut R,

@@ -21,7 +21,7 @@ pub const fn encoded_len(envelope_len: usize) -> usize {
     payload.div_ceil(3).saturating_mul(4).saturating_add(PREFIX.len() + SUFFIX.len())
 }
 
-/// Longest binary envelope that a text of `len` bytes can stand for, in bytes.
+/// Room for the binary envelope of a text of `len` bytes: no such envelope is longer, in bytes.
 #[must_use]
 pub const fn max_decoded_len(len: usize) -> usize {
     (len / 4).saturating_mul(3).saturating_add(HEADER_LEN)

@@ -16,16 +16,14 @@ use crate::server::meter::{Held, QueueMeter};
 
 /// A queue that was full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Busy {
+pub(crate) struct Busy {
     /// Seconds after which the queue should have drained, at least 1.
-    pub retry_after: u64,
+    pub(crate) retry_after: u64,
 }
 
 /// Why an asynchronous job has no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum NotDone<E> {
+pub(crate) enum NotDone<E> {
     /// It did not begin: too many wait already, or its turn did not come in time. Also a job that panicked.
     Busy(Busy),
     /// It began, and did not end in time.
@@ -37,7 +35,7 @@ pub enum NotDone<E> {
 /// Lets a bounded number of jobs run at once, and a bounded number wait: jobs that compute on blocking threads, jobs
 /// that wait for a device on the runtime.
 #[derive(Debug)]
-pub struct Admission {
+pub(crate) struct Admission {
     shared: Arc<Shared>,
     max_waiting: usize,
 }
@@ -104,7 +102,7 @@ impl Default for Admission {
 impl Admission {
     /// `parallel` jobs at once, `max_waiting` behind them.
     #[must_use]
-    pub fn new(parallel: NonZeroUsize, max_waiting: usize) -> Self {
+    pub(crate) fn new(parallel: NonZeroUsize, max_waiting: usize) -> Self {
         Self::make(parallel.get(), max_waiting, QueueMeter::off())
     }
 
@@ -129,7 +127,7 @@ impl Admission {
     ///
     /// # Errors
     /// [`Busy`] if too many are waiting already, or if the job panicked or the runtime is shutting down.
-    pub async fn run<T, F>(&self, job: F) -> Result<T, Busy>
+    pub(crate) async fn run<T, F>(&self, job: F) -> Result<T, Busy>
     where
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
@@ -154,7 +152,7 @@ impl Admission {
     ///
     /// # Errors
     /// [`NotDone`] if its turn did not come, it took too long, or it failed.
-    pub async fn run_async<T, E, F>(&self, limit: Duration, job: F) -> Result<T, NotDone<E>>
+    pub(crate) async fn run_async<T, E, F>(&self, limit: Duration, job: F) -> Result<T, NotDone<E>>
     where
         T: Send + 'static,
         E: Send + 'static,
@@ -213,7 +211,7 @@ impl Admission {
     /// How long the queue needs to drain, in seconds, rounded up: its length times the measured duration of a job,
     /// divided by the jobs that run at once; 1 to 60.
     #[must_use]
-    pub fn retry_after(&self) -> u64 {
+    pub(crate) fn retry_after(&self) -> u64 {
         let parallel = u64::try_from(self.shared.parallel).unwrap_or(1).max(1);
         let jobs = u64::try_from(self.waiting()).unwrap_or(u64::MAX).saturating_add(parallel);
         let micros = jobs.saturating_mul(self.shared.typical_us.load(Ordering::Relaxed)) / parallel;
@@ -222,13 +220,13 @@ impl Admission {
 
     /// Jobs waiting now.
     #[must_use]
-    pub fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.shared.waiting.load(Ordering::Relaxed)
     }
 
     /// Jobs running now.
-    #[must_use]
-    pub fn running(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn running(&self) -> usize {
         self.shared.parallel.saturating_sub(self.shared.places.available_permits())
     }
 }

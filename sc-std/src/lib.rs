@@ -46,6 +46,7 @@
 //! | `axum_server` | a protected route |
 //! | `client`, `blocking_client` | a call, with an async runtime and without one |
 //! | `change_password` | a message of your own, on both sides |
+//! | `forgot_password` | accounts and mails of your own, reset links, and the message that uses one |
 //! | `kms` | an RSA key in a device that the server never holds |
 //! | `custom_store` | a store of your own, and the suite that it must pass |
 //! | `redis_fleet` | two servers over one Redis |
@@ -54,10 +55,10 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `server` | the tower layer, the session endpoints, the axum router, the serving loop |
+//! | `server` | the tower layer, the session endpoints, the queue for RSA, the axum router, the serving loop |
 //! | `client` | the HTTP client: one shared session, renewal, recovery |
 //! | `keys` | a server's RSA keys: PEM files, keys behind a KMS or an HSM, the ring that rotates them |
-//! | `store`, `admission`, [`rate_limit`] | sessions, IV claims and ledger; the queue for RSA; the limits |
+//! | `store`, [`rate_limit`] | sessions, IV claims and ledger; the limits |
 //! | `names`, [`language`] | paths and headers of the channel; the languages of answers and mails |
 //! | [`message`], `reset` | typed messages, forgot password first; tokens, accounts and mails behind it |
 //! | `page` | the page for browsers, and the protocol in JavaScript for apps to copy |
@@ -87,7 +88,7 @@
 //! # What is stable
 //!
 //! Versions are semantic; before 1.0 a minor version may change the API. Of other crates the API shows [`sc_core`], `rand_core`,
-//! `serde`, `zeroize`, `http`, `bytes`, `tokio`, `tower-layer`, `tower-service`, `ipnet`, and with the feature `axum` axum.
+//! `serde`, `zeroize`, `http`, `http-body`, `bytes`, `tokio`, `tower-layer`, `tower-service`, `ipnet`, and with the feature `axum` axum.
 //! Needs Rust 1.95, the only version that it is built and tested with.
 //!
 //! # Security notes
@@ -101,7 +102,7 @@
 pub use sc_core;
 
 #[cfg(feature = "server")]
-pub mod admission;
+mod admission;
 #[cfg(feature = "server")]
 mod buffer;
 #[cfg(feature = "client")]

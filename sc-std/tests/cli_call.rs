@@ -9,7 +9,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cli_support::scv2;
+use cli_support::{Serving, scv2};
 use client_support::{CLOSE, FORGOT, Fake, PUBLIC_KEY, SESSION};
 use http::{Request, Response};
 use sc_core::server::{BoundPolicy, Server};
@@ -211,4 +211,26 @@ fn an_impossible_option_is_exit_code_2_before_anything_is_sent() {
     let ran = scv2(&["call", "--base-url", &url, "--path", "no-slash", "--json", "{}"], b"");
     assert_eq!(ran.code, 2, "{}", ran.err);
     assert_eq!(fake.count(PUBLIC_KEY), 0);
+}
+
+#[test]
+fn a_portal_code_comes_from_a_file_and_is_asked_of_every_set_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("code");
+    std::fs::write(&file, "portal-7\n").unwrap();
+    let file = file.to_str().unwrap();
+    let serving = Serving::new(&["--portal-access-code-file", file]);
+    let url = format!("http://{}", serving.address);
+    let ask = ["forgot-password", "--base-url", &url, "--email", "a@b.example"];
+    let ran = scv2(&[&ask[..], &["--header", "X-Portal-Access-Code: portal-7"]].concat(), b"");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let ran = scv2(&ask, b"");
+    assert!(ran.code != 0 && ran.err.contains("ACCESS.PERMISSION_DENIED"), "{}", ran.err);
+    for (text, told) in [("", "it is empty"), ("a\nsecret", "not the value of a header")] {
+        std::fs::write(file, text).unwrap();
+        let ran = scv2(&["serve", "--listen", "127.0.0.1:0", "--portal-access-code-file", file], b"");
+        assert!(ran.code == 2 && ran.err.contains(told) && !ran.err.contains("secret"), "{}", ran.err);
+    }
+    let both = ["serve", "--portal-access-code", "x", "--portal-access-code-file", file];
+    assert_eq!(scv2(&both, b"").code, 2);
 }

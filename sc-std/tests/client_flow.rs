@@ -11,7 +11,7 @@ use client_support::{CLOSE, FORGOT, Fake, PAY, PUBLIC_KEY, Pay, SESSION, forgot,
 use sc_core::code::Code;
 use sc_core::retry::Repeatable;
 use sc_core::server::{BoundPolicy, Server};
-use sc_std::client::{ClientError, IvMode, ProfileChoice, SetUpError, SetUpWay};
+use sc_std::client::{ClientError, IvMode, ProfileChoice, SetUpError, SetUpWay, TransportErrorKind};
 
 const BOTH_WAYS: [SetUpWay; 2] = [SetUpWay::Endpoint, SetUpWay::Inline];
 
@@ -257,6 +257,23 @@ async fn the_public_key_is_kept_as_long_as_its_answer_says() {
             expected += usize::from(fetched);
             assert_eq!(fake.count(PUBLIC_KEY), expected, "{cache_control:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_may_be_as_long_as_is_said_and_not_a_byte_longer() {
+    for way in BOTH_WAYS {
+        let fake = Fake::new();
+        let ask = |longest| {
+            let client = fake.client().with_set_up(way).with_max_answer(longest).build().unwrap();
+            async move { client.call_json("/web/v1/other", None, br#"{"x":1}"#, Repeatable::No).await }
+        };
+        let len = ask(10_000).await.unwrap().len();
+        assert_eq!(ask(len).await.unwrap().len(), len);
+        let error = ask(len - 1).await.unwrap_err();
+        assert!(
+            matches!(error, ClientError::Transport(error) if error.kind() == TransportErrorKind::TooLarge)
+        );
     }
 }
 

@@ -35,6 +35,23 @@ fn a_message_of_ones_own_is_answered_and_refused_by_the_name_of_its_property() {
 }
 
 #[test]
+fn a_forgotten_password_is_reset_once_by_the_link_of_a_mail_that_only_the_account_gets() {
+    let said = run(&mut example("forgot_password"));
+    let (known, unknown) = ("client: ada@example.com: ", "client: nobody@example.com: ");
+    let answer = |of| said.lines().find_map(|line| line.strip_prefix(of)).unwrap_or_else(|| panic!("{said}"));
+    assert_eq!(answer(known), answer(unknown));
+    for part in [
+        "mailbox: one mail",
+        "client: refused: newPassword\n",
+        "client: reset: true\n",
+        "client: refused: token\n",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert_eq!(said.matches("server: a new password for").count(), 1, "{said}");
+}
+
+#[test]
 fn a_key_in_a_device_serves_until_the_device_is_gone_and_its_sessions_go_on() {
     let said = run(&mut example("kms"));
     assert!(said.contains(r#"first client: {"#) && said.contains("hello"), "{said}");

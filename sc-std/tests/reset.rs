@@ -58,7 +58,7 @@ impl Service {
             self.clock.now(),
         )
         .await?;
-        self.worker.queue().enqueue(ResetJob { email, language: Language::En }).unwrap();
+        self.worker.queue().enqueue(ResetJob::new(email, Language::En)).unwrap();
         Ok(())
     }
 }

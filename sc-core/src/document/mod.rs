@@ -234,7 +234,8 @@ pub struct SessionAnswer {
 }
 
 impl SessionAnswer {
-    /// Describes a new session.
+    /// Describes a new session, which ends at `expires_at`, in milliseconds since 1970, or after `idle_timeout` seconds without a
+    /// message.
     #[must_use]
     pub fn new(session_id: SessionId, expires_at: u64, idle_timeout: Option<u32>, profile: Profile) -> Self {
         let profile = (profile == Profile::Bound).then_some(profile);

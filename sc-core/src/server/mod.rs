@@ -43,6 +43,9 @@ pub enum BoundPolicy {
 }
 
 /// The rules of one server. Every `with_*` states its default.
+///
+/// # Examples
+/// The crate's documentation begins with a whole conversation; `examples/in_memory.rs` is the same with a store.
 #[derive(Debug, Clone, Copy)]
 pub struct Server {
     inline: bool,

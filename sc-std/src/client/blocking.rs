@@ -71,10 +71,10 @@ impl<P: ClientProvider> BlockingClient<P> {
         Ok(Self { client: self.client.with_header(name, value)?, inner: Arc::clone(&self.inner) })
     }
 
-    /// Sends a message and gives `data` of the answer.
+    /// Sends a message and gives `data` of the answer, as [`ScClient::call`] does.
     ///
     /// # Errors
-    /// As [`ScClient::call`].
+    /// As there.
     pub fn call<M: Message>(&self, message: &M) -> Result<M::Answer, ClientError> {
         opened_data(&self.send(M::PATH, M::NAME, plaintext_of(message)?, M::REPEATABLE)?)
     }

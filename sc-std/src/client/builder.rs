@@ -51,6 +51,22 @@ pub enum BuildError {
 }
 
 /// Builds a [`ScClient`].
+///
+/// # Examples
+/// ```no_run
+/// # #[cfg(feature = "reqwest")] {
+/// use std::time::Duration;
+/// use sc_std::client::{ProfileChoice, ScClient};
+///
+/// let client = ScClient::builder("https://api.example")
+///     .with_client_hash("fingerprint-of-a-phone")
+///     .with_profile(ProfileChoice::RequireBound)
+///     .with_request_timeout(Duration::from_secs(5))
+///     .build()?;
+/// # let _ = client;
+/// # }
+/// # Ok::<(), sc_std::client::BuildError>(())
+/// ```
 #[must_use = "a builder does nothing until build"]
 pub struct ScClientBuilder<P: ClientProvider = DefaultProvider> {
     base_url: String,
@@ -186,16 +202,17 @@ impl<P: ClientProvider> ScClientBuilder<P> {
         self
     }
 
-    /// Sets the longest plaintext of an answer, in bytes. Default: 1 MiB. Longer bodies, sealed or plain, are not read
-    /// to the end. Documents of the set-up are capped at 64 KiB whatever this says.
+    /// Sets the longest plaintext of an answer, in bytes. Default: 1 MiB. A longer one is
+    /// [`TooLarge`](super::TransportErrorKind::TooLarge), and what cannot be shorter is not read to the end. Documents of the set-up
+    /// and plain refusals may have 64 KiB whatever this says. More than 1 MiB lets messages be as long, too.
     pub fn with_max_answer(mut self, bytes: usize) -> Self {
         self.max_answer = bytes;
         self
     }
 
-    /// Sets how often a set-up is attempted (default: 3 times), how long it waits before the second attempt (200 ms;
-    /// twice as long before each later one, less up to a half by chance), and at most (5 s). Each attempt draws new
-    /// keys. Messages are never repeated for this.
+    /// Sets how often a set-up is attempted (default: 3 times; 0 is 1), how long it waits before the second attempt (200 ms;
+    /// twice as long before each later one, less up to a half by chance), and at most (5 s). A server that asks for more than the
+    /// longest wait, by `Retry-After`, ends the set-up at once. Each attempt draws new keys. Messages are never repeated for this.
     pub fn with_set_up_attempts(
         mut self,
         attempts: u8,

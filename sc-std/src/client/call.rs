@@ -16,7 +16,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use tracing::debug;
 use zeroize::Zeroizing;
 
-use super::error::{ClientError, ErrorAnswer, MessageError, SetUpError};
+use super::error::{ClientError, ErrorAnswer, MessageError, SetUpError, TransportError, TransportErrorKind};
 use super::headers::{NewSession, said_at};
 use super::sessions::{ClientProvider, Obtained, Sessions, SetUpRight};
 use super::set_up::{code_of, doubts_the_key, ensure_key};
@@ -98,7 +98,7 @@ async fn within<P: ClientProvider>(
     match received {
         Received::Sealed(parts, mut body) => {
             let opened = pending.open(&mut body).map_err(|_| ClientError::NotOpened)?;
-            judge(&parts, opened).map(Turn::Done)
+            judge(&parts, opened, wire.max_answer).map(Turn::Done)
         }
         Received::Plain(plain) => {
             let answer = plain_refusal(plain)?;
@@ -159,7 +159,7 @@ async fn first<P: ClientProvider>(
                 Some(said_at) => session.with_lifetime(new.lifetime(said_at)),
                 None => session,
             });
-            judge(&parts, opened).map(Turn::Done)
+            judge(&parts, opened, wire.max_answer).map(Turn::Done)
         }
         Received::Plain(plain) => {
             let answer = plain_refusal(plain)?;
@@ -199,8 +199,12 @@ fn recover(recovery: Recovery, answer: Arc<ErrorAnswer>) -> Result<Turn, ClientE
 }
 
 /// Tells success from error in an opened answer. The JSON decides, since nothing authenticates the HTTP status.
-fn judge(parts: &Parts, opened: &[u8]) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+fn judge(parts: &Parts, opened: &[u8], longest: usize) -> Result<Zeroizing<Vec<u8>>, ClientError> {
     let status = parts.status.as_u16();
+    // The transport stops at the longest body, of which plain refusals may have more.
+    if opened.len() > longest {
+        return Err(ClientError::Transport(TransportError::new(TransportErrorKind::TooLarge)));
+    }
     // The form in which 204, 205 and 304 arrive (PROTOCOL 10.9).
     if opened.is_empty() && parts.status.is_success() {
         return Ok(Zeroizing::new(Vec::new()));

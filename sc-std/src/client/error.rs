@@ -79,7 +79,7 @@ pub enum ClientError {
         /// The HTTP status.
         status: u16,
     },
-    /// The message cannot be sent as it is: too long, or not representable as JSON.
+    /// The message cannot be sent as it is: too long, not representable as JSON, or its path or name is none.
     #[error("the message cannot be sent: {0}")]
     Message(#[source] MessageError),
 }
@@ -109,7 +109,7 @@ pub enum SetUpError {
     /// The server refused.
     #[error("refused: {0}")]
     Refused(Arc<ErrorAnswer>),
-    /// The server's public key is not taken: not pinned, or no `bound` profile where it is required.
+    /// The server's public key is not taken: [`KeyRefusal`] says why, for example that it is not pinned.
     #[error("{0}")]
     KeyRefused(KeyRefusal),
     /// The answer is not what the protocol says.
@@ -120,7 +120,8 @@ pub enum SetUpError {
         /// When to try again, as a hint; at most 300 s.
         retry_after: Option<Duration>,
     },
-    /// sc-core refuses: a provider or a random source that fails, a profile that the server changed.
+    /// sc-core refuses: a provider or a random source that fails, a profile that the server changed, sessions that end faster than
+    /// they can be used.
     #[error(transparent)]
     Core(Error),
 }

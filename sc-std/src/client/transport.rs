@@ -18,6 +18,9 @@ use super::error::TransportError;
 /// - Not repeat a request by itself.
 ///
 /// Time-outs for whole requests are the client's; dropping the future ends the request.
+///
+/// # Examples
+/// `Balancer` in `examples/redis_fleet.rs` sends requests to two servers in turn.
 pub trait Transport: Send + Sync + 'static {
     /// Sends `request`, whose URI is absolute, and collects an answer of at most `max_body` bytes.
     ///

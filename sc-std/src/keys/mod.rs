@@ -2,8 +2,8 @@
 
 #[cfg(feature = "aws-lc-rs")]
 mod in_memory;
-pub mod pem;
-pub mod ring;
+mod pem;
+pub(crate) mod ring;
 mod ring_key;
 #[cfg(feature = "rustcrypto")]
 mod rustcrypto;
@@ -14,8 +14,8 @@ use sc_core::provider::ProviderError;
 use sc_core::secret::UnwrappedKey;
 use zeroize::Zeroizing;
 
-pub use self::pem::{PemError, Pkcs8};
-pub use self::ring::{KeyRing, PublicKeyInfo, RingKey, max_overlap};
+pub use self::pem::{MAX_PEM_LEN, PemError, Pkcs8};
+pub use self::ring::{KeyRing, PublicKeyInfo, RingKey};
 #[cfg(feature = "rustcrypto")]
 pub use self::rustcrypto::RustCryptoPrivateKey;
 pub use self::server_key::{KeyUnavailable, RemoteKey, ServerKey, UnwrapFuture};

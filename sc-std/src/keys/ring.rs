@@ -17,8 +17,7 @@ const SPREADING_MS: u64 = 10_000;
 
 /// How long a key is accepted after its successor was published, in milliseconds: one hour, or the rotation
 /// interval if that is shorter (PROTOCOL 10.16).
-#[must_use]
-pub const fn max_overlap(rotation_ms: u64) -> u64 {
+const fn max_overlap(rotation_ms: u64) -> u64 {
     if rotation_ms < HOUR_MS { rotation_ms } else { HOUR_MS }
 }
 
@@ -27,8 +26,8 @@ type Generate = Box<dyn Fn() -> Result<Box<dyn PrivateKey>, ProviderError> + Sen
 
 /// A server's RSA keys. Shared by reference; reading takes no lock.
 ///
-/// The ring has no timer: somebody calls [`KeyRing::rotate_if_due`] now and then, once a minute, say. Should that
-/// fail, the newest key stays published until its acceptance ends.
+/// The ring has no timer: a server's housekeeping ([`ScServer::spawn_housekeeping`](crate::server::ScServer::spawn_housekeeping))
+/// calls [`KeyRing::rotate_if_due`] every 2 seconds; without a server call it yourself, once a minute, say. Should that fail, the newest key stays published until its acceptance ends.
 ///
 /// # Examples
 /// ```

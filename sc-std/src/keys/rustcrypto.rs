@@ -11,8 +11,8 @@ use crate::provider::der::spki_of_pkcs8;
 /// A private key of the RustCrypto provider together with its public key.
 ///
 /// # Security
-/// Its private operation is blinded and written to be constant-time, but RUSTSEC-2023-0071 lists no patched version
-/// of `rsa`. Servers take [`AwsLcPrivateKey`](crate::provider::AwsLcPrivateKey) unless they cannot.
+/// Its private operation is blinded and written to be constant-time, but `rsa` carried RUSTSEC-2023-0071 (timing of
+/// private operations): look its present state up first. Servers take [`AwsLcPrivateKey`](crate::provider::AwsLcPrivateKey) unless they cannot.
 #[derive(Debug)]
 pub struct RustCryptoPrivateKey {
     key: RsaPrivateKey,

@@ -34,7 +34,7 @@ impl KeyUnavailable {
 
 /// An RSA private key that a KMS or an HSM holds, asked without a thread that waits.
 ///
-/// A server asks both keys of a set-up at once, behind [`Admission`](crate::admission::Admission) and under a timeout
+/// A server asks both keys of a set-up at once, behind [admission](crate::server::ScServerBuilder::with_admission) and under a timeout
 /// ([`with_remote_key_timeout`](crate::server::ScServerBuilder::with_remote_key_timeout)). A call that is given up is
 /// dropped.
 ///

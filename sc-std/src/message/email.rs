@@ -1,6 +1,7 @@
 //! E-mail addresses: checked once, never shown, compared only in folded form or as a keyed hash.
 
 use hkdf::Hkdf;
+use rand_core::CryptoRng;
 use serde::Serialize;
 use sha2::Sha256;
 use unicode_normalization::UnicodeNormalization;
@@ -77,6 +78,14 @@ impl EmailHashKey {
         let expanded = Hkdf::<Sha256>::new(None, store_key).expand(b"scv2-email", &mut key);
         debug_assert!(expanded.is_ok(), "32 bytes are within HKDF's bounds");
         Self(key)
+    }
+
+    /// A random key, for one server without a store key: hashes under it mean nothing to another process.
+    #[must_use]
+    pub fn draw<R: CryptoRng + ?Sized>(rng: &mut R) -> Self {
+        let mut secret = Zeroizing::new([0; 32]);
+        rng.fill_bytes(secret.as_mut_slice());
+        Self::derive(&secret)
     }
 
     /// The keyed hash of an address: HMAC-SHA-256 of its folded form.

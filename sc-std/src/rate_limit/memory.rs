@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use sc_core::id::UnixMillis;
 
@@ -15,7 +15,7 @@ const PURGE_STEP: usize = 4;
 /// Below so many keys, one shard is enough and fills up exactly.
 const FEW_KEYS: usize = 1024;
 
-/// One limit over many keys.
+/// One limit over many keys. Clones count together.
 ///
 /// A key costs about 100 bytes and 8 more for each request that its window holds, so `max_keys` and the limit's count
 /// bound the memory together. A call looks at a few keys only; there is no full scan.
@@ -34,11 +34,11 @@ const FEW_KEYS: usize = 1024;
 /// assert!(limit.claim(&client, UnixMillis(10_000)).is_ok());
 /// # Ok::<(), sc_std::rate_limit::LimitError>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SlidingWindow {
     limit: Limit,
     max_keys: usize,
-    shards: Vec<Mutex<Shard>>,
+    shards: Arc<[Mutex<Shard>]>,
     hasher: RandomState,
 }
 
@@ -59,6 +59,12 @@ impl SlidingWindow {
         let max_keys = max_keys / shards;
         let shards = (0..shards).map(|_| Mutex::default()).collect();
         Self { limit, max_keys, shards, hasher: RandomState::new() }
+    }
+
+    /// The limit.
+    #[must_use]
+    pub const fn limit(&self) -> Limit {
+        self.limit
     }
 
     /// What [`SlidingWindow::claim`] would refuse with; spends nothing.

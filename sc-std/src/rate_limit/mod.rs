@@ -19,6 +19,9 @@ pub use self::memory::SlidingWindow;
 /// One limit over many keys, in this process or shared by a fleet.
 ///
 /// Every failure is safe: a limiter that cannot answer refuses (PROTOCOL 10.5).
+///
+/// # Examples
+/// See [`SlidingWindow`], which is one, and [`check_and_claim`]. `examples/custom_store.rs` has one of its own.
 pub trait RateLimiter: Send + Sync + 'static {
     /// What [`RateLimiter::claim`] would refuse with; spends nothing.
     fn refusal(&self, key: &LimitKey, now: UnixMillis) -> impl Future<Output = Option<LimitRefusal>> + Send;
@@ -99,6 +102,7 @@ pub struct Limit {
 /// Text that is not a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a limit is written as a count and a window in s, m or h, for example 3/300s; both at least 1")]
+#[non_exhaustive]
 pub struct LimitError;
 
 impl Limit {
@@ -121,6 +125,7 @@ impl Limit {
     }
 }
 
+/// Reads a count and a window, as in `3/300s`, `3/5m` or `3/24h`: both at least 1, the unit is not left away.
 impl FromStr for Limit {
     type Err = LimitError;
 
@@ -134,7 +139,7 @@ impl FromStr for Limit {
             Some(number) if window.ends_with('m') => (number, 60_000),
             Some(number) if window.ends_with('h') => (number, 3_600_000),
             Some(number) => (number, 1_000),
-            None => (window, 1_000),
+            None => return Err(LimitError),
         };
         let window: u64 = window.parse().map_err(|_| LimitError)?;
         let count = count.parse().map_err(|_| LimitError)?;
@@ -201,7 +206,6 @@ mod tests {
     #[test]
     fn limits_are_read_from_text() {
         assert_eq!("3/300s".parse(), Ok(Limit::new(3, 300_000)));
-        assert_eq!("60/60".parse(), Ok(Limit::new(60, 60_000)));
         assert_eq!("3/5m".parse(), Ok(Limit::new(3, 300_000)));
         assert_eq!("3/24h".parse(), Ok(Limit::new(3, 86_400_000)));
         for bad in [
@@ -213,6 +217,7 @@ mod tests {
             "3/0s",
             "3/5d",
             "3/s",
+            "3/300",
             "-1/3s",
             "+1/3s",
             "3/+3s",

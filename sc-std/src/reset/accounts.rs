@@ -36,6 +36,7 @@ impl std::fmt::Debug for AccountId {
 
 /// An account that was found.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Account {
     /// Its name.
     pub id: AccountId,
@@ -49,14 +50,35 @@ pub struct Account {
     pub language: Option<Language>,
 }
 
+impl Account {
+    /// An account and its address on record; its mails are in the request's language.
+    #[must_use]
+    pub const fn new(id: AccountId, email: Email) -> Self {
+        Self { id, email, language: None }
+    }
+
+    /// Sets the language that the account prefers.
+    #[must_use]
+    pub const fn with_language(mut self, language: Language) -> Self {
+        self.language = Some(language);
+        self
+    }
+}
+
 /// The look-up itself failed. Carries no reason: it could hold the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the accounts could not be looked up")]
 pub struct AccountsError;
 
 /// Finds accounts by address. Called after the answer, so its time shows nowhere.
+///
+/// # Examples
+/// A whole service is `examples/forgot_password.rs`.
 pub trait Accounts: Send + Sync + 'static {
     /// Finds the account of an address, compared in [folded](Email::folded) form.
+    ///
+    /// # Errors
+    /// [`AccountsError`] if the look-up itself failed; that there is no such account is `None`.
     fn find(&self, email: &Email) -> impl Future<Output = Result<Option<Account>, AccountsError>> + Send;
 }
 

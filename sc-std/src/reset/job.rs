@@ -12,11 +12,20 @@ use crate::server::meter::{Count, reset_outcome};
 
 /// One request for a reset link.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ResetJob {
     /// The address as it was sent.
     pub email: Email,
     /// The language of the request.
     pub language: Language,
+}
+
+impl ResetJob {
+    /// A request for a link to `email`, made in `language`.
+    #[must_use]
+    pub const fn new(email: Email, language: Language) -> Self {
+        Self { email, language }
+    }
 }
 
 /// How a worker works.

@@ -13,6 +13,7 @@ use crate::message::Email;
 /// Text that cannot be the base of a reset link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a reset URL begins with https:// or http://, names a host and no user")]
+#[non_exhaustive]
 pub struct LinkError;
 
 /// The page that a reset link leads to.
@@ -101,8 +102,14 @@ pub enum MailError {
 }
 
 /// Sends mails: an SMTP client, an API, the [`Outbox`](crate::reset::Outbox), [`Smtp`](crate::reset::Smtp).
+///
+/// # Examples
+/// `examples/forgot_password.rs` has one of its own.
 pub trait Mailer: Send + Sync + 'static {
     /// Hands one mail over. Called after the answer, so its time shows nowhere.
+    ///
+    /// # Errors
+    /// [`MailError`]; the worker then revokes the mail's token.
     fn send(&self, mail: Mail) -> impl Future<Output = Result<(), MailError>> + Send;
 }
 

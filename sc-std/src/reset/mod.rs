@@ -8,6 +8,9 @@
 //! ```
 //!
 //! Nothing here logs or shows an address, a token or a link (PROTOCOL 6).
+//!
+//! # Examples
+//! `examples/forgot_password.rs` is a whole service: accounts and mails of its own, and the message that uses a link's token.
 
 mod accounts;
 mod job;
@@ -29,7 +32,7 @@ pub use self::accounts::{Account, AccountId, Accounts, AccountsError, KnownAddre
 pub use self::job::{EnqueueError, ResetConfig, ResetJob, ResetStats};
 pub use self::mail::{LinkError, Mail, MailError, Mailer, ResetLink, reset_mail};
 #[cfg(feature = "mail")]
-pub use self::outbox::{Outbox, render};
+pub use self::outbox::Outbox;
 pub use self::queue::{Place, ResetQueue};
 #[cfg(feature = "smtp")]
 pub use self::smtp::Smtp;

@@ -20,7 +20,7 @@ use crate::rng::SystemSeeded;
 ///
 /// # Errors
 /// [`MailError::Address`] if mail cannot be addressed like this, [`MailError::Build`] if anything else is missing.
-pub fn render(mail: &Mail, from: &Mailbox) -> Result<Message, MailError> {
+pub(super) fn render(mail: &Mail, from: &Mailbox) -> Result<Message, MailError> {
     const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitted");
     const CONTENT_LANGUAGE: HeaderName = HeaderName::new_from_ascii_str("Content-Language");
     let to = mail.to.as_str().parse().map_err(|_| MailError::Address)?;

@@ -12,8 +12,9 @@ use lettre::transport::smtp::extension::ClientId;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use super::outbox::render;
 use super::smtp_url::{Protection, SmtpUrl, SmtpUrlError};
-use super::{Mail, MailError, Mailer, render};
+use super::{Mail, MailError, Mailer};
 
 /// Connections that wait for the next mail, at most.
 const MAX_IDLE: usize = 4;

@@ -76,6 +76,9 @@ pub enum TokenError {
 
 /// Reset tokens, in this process or shared by a fleet.
 ///
+/// # Examples
+/// A whole service is `examples/forgot_password.rs`.
+///
 /// # Security
 /// An implementation keeps the [hash](ResetToken::hash) of a token, never the token; it is bounded, refuses new tokens
 /// when full, and of callers that race with one token lets one win.

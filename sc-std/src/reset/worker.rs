@@ -15,6 +15,9 @@ use crate::rate_limit::{LimitKey, LimitRefusal, RateLimiter, SlidingWindow};
 use crate::stack::Wiped;
 
 /// Works through the jobs of its queue in tasks of its own. Dropping it is [`ResetWorker::close`] without waiting.
+///
+/// # Examples
+/// A whole service is `examples/forgot_password.rs`.
 #[derive(Debug)]
 pub struct ResetWorker {
     queue: ResetQueue,

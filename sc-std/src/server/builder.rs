@@ -24,6 +24,20 @@ use crate::store::Store;
 const MAX_LARGE_BODIES: usize = 256;
 
 /// Builds a [`ScServer`]. Every `with_*` states its default and unit.
+///
+/// # Examples
+/// ```
+/// # #[cfg(feature = "aws-lc-rs")] {
+/// use sc_std::{keys::KeyRing, server::ScServer, store::MemoryStore};
+///
+/// let server = ScServer::builder(KeyRing::daily()?, MemoryStore::default())
+///     .with_set_up_limit("120/60s".parse()?)
+///     .with_session_ttl_ms(60 * 60 * 1000)
+///     .build();
+/// # let _ = server;
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct ScServerBuilder<S, A> {
     keys: Arc<KeyRing>,
     store: S,
@@ -86,7 +100,7 @@ impl<S: Store, A> ScServerBuilder<S, A> {
         }
     }
 
-    /// Sets the lifetime of a session, in milliseconds. Default: 24 hours.
+    /// Sets the lifetime of a session, in milliseconds. Default: 24 hours, and clients believe in no more.
     #[must_use]
     pub const fn with_session_ttl_ms(mut self, millis: u64) -> Self {
         self.session_ttl_ms = millis;
@@ -169,14 +183,15 @@ impl<S: Store, A> ScServerBuilder<S, A> {
         self
     }
 
-    /// Takes the client's address from this header, if the peer is a trusted proxy. Default: the peer's address.
+    /// Takes the client's address from this header, if the peer is a trusted proxy. Default: the peer's address, which also counts
+    /// where the header is missing, comes twice, or is not one address.
     #[must_use]
     pub fn with_client_ip_header(mut self, name: HeaderName) -> Self {
         self.headers.client_ip_header = Some(name);
         self
     }
 
-    /// Sets who may name the client's address. Default: loopback.
+    /// Sets who may name the client's address, in the place of loopback, which is the default.
     #[must_use]
     pub fn with_trusted_proxies(mut self, nets: Vec<IpNet>) -> Self {
         self.headers.trusted_proxies = nets;

@@ -22,6 +22,9 @@ use crate::reset::{ResetJob, ResetQueue};
 use crate::server::{Channel, Reject};
 
 /// The endpoint: its limits, and the queue behind it. `L` keeps the limits, for a fleet those of its store.
+///
+/// # Examples
+/// A whole service is `examples/forgot_password.rs`.
 pub struct ForgotPasswordEndpoint<L = SlidingWindow> {
     by_address: L,
     by_email: L,

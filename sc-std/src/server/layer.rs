@@ -27,7 +27,16 @@ type Protects = dyn Fn(&Parts) -> bool + Send + Sync;
 /// answered by the layer itself, unless [`ScLayer::without_endpoints`].
 ///
 /// # Examples
-/// See the crate's README and `examples/axum_server.rs`.
+/// A service that exists, of which a part is protected:
+/// ```
+/// # #[cfg(all(feature = "axum", feature = "aws-lc-rs"))] {
+/// use sc_std::{server::ScServer, store::MemoryStore};
+///
+/// fn protect(server: &ScServer<MemoryStore>, existing: axum::Router) -> axum::Router {
+///     existing.layer(server.layer().with_protected(|request| request.uri.path().starts_with("/v2/")))
+/// }
+/// # }
+/// ```
 pub struct ScLayer<S: Store, A = DefaultAead> {
     server: ScServer<S, A>,
     rules: Arc<LayerRules>,
@@ -72,8 +81,8 @@ impl<S: Store, A> ScLayer<S, A> {
         self
     }
 
-    /// Sets the registered name of the one message behind this layer, which the bound profile authenticates.
-    /// Default: the request's path.
+    /// Sets the registered name of the one message behind this layer, which the bound profile authenticates: 1 to 255 bytes of
+    /// visible ASCII, or every request is NOT_FOUND. Default: the request's path.
     #[must_use]
     pub fn with_message_name(mut self, name: &str) -> Self {
         Arc::make_mut(&mut self.rules).name = Some(Arc::from(name));
@@ -88,6 +97,10 @@ impl<S: Store, A> ScLayer<S, A> {
     }
 
     /// Protects only what the predicate says; the rest passes as it is. Default: everything.
+    ///
+    /// # Security
+    /// What the predicate leaves out is reached in the clear. A handler that takes [`Sealed`](crate::server::Sealed) or
+    /// [`Channel`](crate::server::Channel) is not, whatever the predicate says.
     #[must_use]
     pub fn with_protected(mut self, protects: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
         Arc::make_mut(&mut self.rules).protects = Some(Arc::new(protects));

@@ -83,6 +83,9 @@ const HOUSEKEEPING: Duration = Duration::from_secs(2);
 /// One Secure Channel v2 server: keys, store, limits, rules. Cheap to clone; clones are the same server.
 ///
 /// `S` is the store; `A` the AEAD, by default that of [`crate::provider::DefaultProvider`].
+///
+/// # Examples
+/// See [`ScRouter`], and [`ScLayer`] for services that are not axum.
 pub struct ScServer<S: Store, A = DefaultAead> {
     inner: Arc<Inner<S>>,
     aead: PhantomData<fn() -> A>,

@@ -27,6 +27,15 @@ pub(crate) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store, no-
 /// In a handler of an axum service this is the error type to return: inside the channel it is sealed like any answer.
 /// Its message is in the request's language, wherever [`ScLayer`](crate::server::ScLayer) or
 /// [`ScRouter`](crate::server::ScRouter) is around the handler; the words of [`Reject::with_message`] stay as they are.
+///
+/// # Examples
+/// ```
+/// use sc_std::{sc_core::code::Code, server::Reject};
+///
+/// let refused = Reject::invalid("nickname");
+/// assert_eq!(refused.code(), Code::ValidationFailed);
+/// assert_eq!(Reject::new(Code::PermissionDenied).code().http_status(), 403);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reject {
     code: Code,

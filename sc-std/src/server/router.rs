@@ -95,7 +95,12 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScRouter<S, A> {
     }
 
     /// Adds a route that is reached only through the channel. `name` is the message's registered name, which the bound
-    /// profile authenticates.
+    /// profile authenticates: 1 to 255 bytes of visible ASCII, or every request is NOT_FOUND. A request has a body, so GET, HEAD
+    /// and OPTIONS are METHOD_NOT_ALLOWED whatever `methods` says (PROTOCOL 5).
+    ///
+    /// # Panics
+    /// As axum's `Router::route` does: if the path does not begin with `/`, or there is a route for it already, the channel's own three
+    /// among them.
     #[must_use]
     pub fn sealed(mut self, path: &str, name: &str, methods: MethodRouter) -> Self {
         let layer = self.server.layer().without_endpoints().with_message_name(name).of_axum_route();
@@ -108,6 +113,9 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScRouter<S, A> {
 
     /// Adds a message: a route that is reached only through the channel, under the message's own path and name.
     ///
+    /// # Panics
+    /// As [`ScRouter::sealed`].
+    ///
     /// # Examples
     /// See `examples/change_password.rs`.
     #[must_use]
@@ -116,6 +124,9 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScRouter<S, A> {
     }
 
     /// Adds a route in the clear, on purpose.
+    ///
+    /// # Panics
+    /// As [`ScRouter::sealed`].
     #[must_use]
     pub fn plain(mut self, path: &str, methods: MethodRouter) -> Self {
         self.router = self.router.route(path, finished(methods));
@@ -124,6 +135,9 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScRouter<S, A> {
     }
 
     /// Adds a route that is no part of the service that the channel is about, such as a health check.
+    ///
+    /// # Panics
+    /// As [`ScRouter::sealed`].
     #[must_use]
     pub fn exempt(mut self, path: &str, methods: MethodRouter) -> Self {
         self.router = self.router.route(path, finished(methods));

@@ -27,6 +27,9 @@ use crate::stack::Wiped;
 const MAX_HEAD: usize = 16 * 1024;
 
 /// Guards of the serving loop. Every `with_*` states its default and unit.
+///
+/// # Examples
+/// See [`serve`].
 #[derive(Debug, Clone, Copy)]
 pub struct ServeOptions {
     header_timeout: Duration,
@@ -80,6 +83,9 @@ impl ServeOptions {
 ///
 /// # Errors
 /// The listener's own error, if its address can no longer be told.
+///
+/// # Examples
+/// The crate's README has a whole program; `examples/axum_server.rs` is one too.
 pub async fn serve(
     listener: TcpListener,
     router: Router,

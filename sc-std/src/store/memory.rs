@@ -25,6 +25,9 @@ const MAX_LIMITED_KEYS: usize = 1_000_000;
 
 /// Sessions, claims and ledgers in memory.
 ///
+/// # Examples
+/// See [`StoreOptions`].
+///
 /// # Security
 /// Session keys lie in this process's memory in the clear, as they do while a request is served. What is lost with
 /// the process: sessions (clients set up new ones) and the ledger. So RSA keys that outlive the process need a ledger
@@ -36,6 +39,8 @@ pub struct MemoryStore {
     live: AtomicUsize,
     claims: ClaimBudget,
     ledgers: Arc<Ledgers>,
+    /// Those that were asked for, by name.
+    limiters: Mutex<Vec<(&'static str, SlidingWindow)>>,
     options: StoreOptions,
 }
 
@@ -56,6 +61,7 @@ impl MemoryStore {
             live: AtomicUsize::new(0),
             claims: ClaimBudget::new(options.max_claims),
             ledgers: Arc::new(Ledgers::new(options.max_ledger_hashes)),
+            limiters: Mutex::default(),
             options,
         }
     }
@@ -120,8 +126,14 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 impl Store for MemoryStore {
     type Limiter = SlidingWindow;
 
-    fn limiter(&self, _name: &'static str, limit: Limit) -> SlidingWindow {
-        SlidingWindow::new(limit, MAX_LIMITED_KEYS)
+    fn limiter(&self, name: &'static str, limit: Limit) -> SlidingWindow {
+        let mut limiters = self.limiters.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = limiters.iter().find(|(of, known)| *of == name && known.limit() == limit) {
+            return known.clone();
+        }
+        let new = SlidingWindow::new(limit, MAX_LIMITED_KEYS);
+        limiters.push((name, new.clone()));
+        new
     }
 
     async fn create(&self, session: NewSession, now: UnixMillis) -> Result<(), StoreError> {

@@ -59,12 +59,17 @@ pub enum StoreError {
 
 /// Sessions, IV claims and the ledger of wrapped keys.
 ///
-/// Implementations are shared by all requests; every method may be called at once from many threads.
+/// Implementations are shared by all requests; every method may be called at once from many threads. One of your own passes
+/// [`conformance`].
+///
+/// # Examples
+/// `examples/custom_store.rs` is one, with the SQL that each step would be.
 pub trait Store: Send + Sync + 'static {
     /// Counts requests for all servers that share the store.
     type Limiter: RateLimiter;
 
-    /// A limit whose counts live in the store. Limiters of the same `name` count together, on whatever server.
+    /// A limit whose counts live in the store. Limiters of the same `name`, which have the same limit, count together, on whatever
+    /// server.
     fn limiter(&self, name: &'static str, limit: Limit) -> Self::Limiter;
 
     /// Creates a session, together with its first claim if it has one.

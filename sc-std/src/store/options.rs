@@ -3,6 +3,14 @@
 use sc_core::limits::MAX_LEDGER_HASHES;
 
 /// Bounds and times of a store, in memory or shared by a fleet. Every `with_*` states its default.
+///
+/// # Examples
+/// ```
+/// use sc_std::store::{MemoryStore, StoreOptions};
+///
+/// let store = MemoryStore::new(StoreOptions::default().with_max_sessions(10_000).with_idle_ms(10 * 60 * 1000));
+/// assert_eq!(store.sessions(), 0);
+/// ```
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
     pub(super) max_sessions: usize,
@@ -34,7 +42,8 @@ impl StoreOptions {
         self
     }
 
-    /// Sets how many IV claims all sessions hold together, at most. Default: 2^24.
+    /// Sets how many IV claims all sessions hold together, at most; beyond it a session with more than 1,024 of them ends, and others
+    /// hear BUSY. Default: 2^24.
     #[must_use]
     pub const fn with_max_claims(mut self, claims: usize) -> Self {
         self.max_claims = claims;
@@ -44,7 +53,7 @@ impl StoreOptions {
     /// Sets how many hashes of wrapped keys one RSA key may collect, at most. Default and most: 2^24.
     #[must_use]
     pub const fn with_max_ledger_hashes(mut self, hashes: usize) -> Self {
-        self.max_ledger_hashes = hashes;
+        self.max_ledger_hashes = if hashes < MAX_LEDGER_HASHES { hashes } else { MAX_LEDGER_HASHES };
         self
     }
 

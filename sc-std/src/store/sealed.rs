@@ -40,6 +40,9 @@ pub enum StoreKeysError {
     /// The file could not be read.
     #[error("{0}")]
     Io(#[from] io::Error),
+    /// The file is longer than 4,096 bytes.
+    #[error("longer than {MAX_FILE_LEN} bytes, this is no file of store keys")]
+    TooLong,
     /// There is no key.
     #[error("no key: a store key is 32 bytes, written as 64 hex digits; `openssl rand -hex 32` makes one")]
     Empty,
@@ -130,15 +133,20 @@ impl StoreKeys {
         if keys.is_empty() { Err(StoreKeysError::Empty) } else { Ok(Self(keys)) }
     }
 
-    /// Reads a file.
+    /// Reads a file of at most 4,096 bytes.
     ///
     /// # Errors
-    /// [`StoreKeysError::Io`] if it cannot be read or is not text, else as [`StoreKeys::parse`].
+    /// [`StoreKeysError::Io`] if it cannot be read or is not text, [`StoreKeysError::TooLong`], else as [`StoreKeys::parse`].
     pub fn read(path: &Path) -> Result<Self, StoreKeysError> {
         use io::Read;
         let mut text =
             Zeroizing::new(String::with_capacity(usize::try_from(MAX_FILE_LEN).unwrap_or_default()));
-        std::fs::File::open(path)?.take(MAX_FILE_LEN).read_to_string(&mut text)?;
+        // What is longer is refused and not cut: a key that is missing would open nothing.
+        let mut file = std::fs::File::open(path)?.take(MAX_FILE_LEN);
+        file.read_to_string(&mut text)?;
+        if file.get_mut().read(&mut [0])? != 0 {
+            return Err(StoreKeysError::TooLong);
+        }
         Self::parse(&text)
     }
 

@@ -158,8 +158,8 @@ fn server<S: Store>(args: &Options, keys: Arc<KeyRing>, store: S) -> Result<ScSe
     if args.require_cdn_headers {
         builder = builder.with_required_cdn_headers();
     }
-    if let Some(code) = &args.portal_access_code {
-        builder = builder.with_portal_access_code(code.clone());
+    if let Some(code) = args.portal_code()? {
+        builder = builder.with_portal_access_code(code);
     }
     if let Some(name) = &args.client_ip_header {
         builder = builder.with_client_ip_header(name.clone());

@@ -44,6 +44,10 @@ pub(super) async fn check_limits<S: Store>(store: &Arc<S>) -> Result<(), Violati
     rule("a limit of one is spent", one.claim(&key, at).await.is_err(), &true)?;
     one.give_back(&key, at).await;
     rule("what is given back can be spent again", one.claim(&key, at).await, &Ok(()))?;
+    let again = store.limiter("conformance-shared", Limit::new(1, 60_000));
+    rule("limiters of one name count together", again.claim(&key, at).await.is_err(), &true)?;
+    let other = store.limiter("conformance-other", Limit::new(1, 60_000));
+    rule("limiters of other names count apart", other.refusal(&key, at).await, &None)?;
     let none = store.limiter("conformance-none", Limit::new(0, 60_000));
     rule("a limit of nothing refuses everything", none.claim(&key, at).await.is_err(), &true)?;
 

@@ -5,6 +5,9 @@ use std::time::Duration;
 use crate::store::StoreOptions;
 
 /// Bounds, times and durability of a [`RedisStore`](crate::store::RedisStore). All servers of a fleet take the same.
+///
+/// # Examples
+/// See [`RedisStore`](crate::store::RedisStore).
 #[derive(Debug, Clone)]
 pub struct RedisOptions {
     pub(super) namespace: String,
@@ -29,7 +32,7 @@ impl Default for RedisOptions {
 }
 
 impl RedisOptions {
-    /// Sets the first part of every key, so that several services share one Redis. Default: `scv2`.
+    /// Sets the first part of every key, so that several services share one Redis. Default: `scv2`. Braces are left out of it.
     #[must_use]
     pub fn with_namespace(mut self, name: &str) -> Self {
         // Braces would move keys of one session into different slots of a cluster.
@@ -37,15 +40,16 @@ impl RedisOptions {
         self
     }
 
-    /// Sets bounds and times, for all servers together. Default: those of [`StoreOptions`].
+    /// Sets bounds and times, for all servers together. Default: those of [`StoreOptions`]. In a cluster, counts are divided among 64
+    /// shards, each of which fills up for itself.
     #[must_use]
     pub fn with_bounds(mut self, bounds: StoreOptions) -> Self {
         self.bounds = bounds;
         self
     }
 
-    /// Sets how many replicas confirm a new session, a close and a ledger entry. Default: 1 in a cluster, 0 at a
-    /// single server.
+    /// Sets how many replicas confirm a new session, a close, a ledger entry, a shared RSA key and a revocation. Default: 1 in a
+    /// cluster, 0 at a single server.
     #[must_use]
     pub const fn with_replicas(mut self, replicas: u8) -> Self {
         self.replicas = Some(replicas);

@@ -11,6 +11,8 @@ use sc_std::rate_limit::Limit;
 
 use super::mailer::MailOptions;
 use crate::args::duration;
+use crate::exit::Failure;
+use crate::input;
 
 /// Serves the session endpoints and forgot-password
 #[derive(Debug, Args)]
@@ -37,7 +39,7 @@ pub(crate) struct Options {
     pub(crate) key_rotation: Duration,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
-    /// How many replicas of Redis confirm a new session, a close and a ledger entry. Default: 1 in a cluster, else 0.
+    /// How many replicas of Redis confirm a new session, a close, a ledger entry, a shared RSA key and a revocation. Default: 1 in a cluster, else 0.
     #[arg(long, value_name = "N")]
     pub(crate) store_replicas: Option<u8>,
     /// Waits for those replicas with every message too: a fail-over of Redis then lets no recorded request be replayed.
@@ -68,13 +70,13 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) text_envelope: bool,
     /// Forgot-password requests of one client address, and of one e-mail address unless --rate-limit-email.
-    #[arg(long, value_name = "COUNT/SECONDSs", default_value = "3/300s")]
+    #[arg(long, value_name = "COUNT/DURATION", default_value = "3/300s")]
     pub(crate) rate_limit: Limit,
     /// Forgot-password requests for one e-mail address.
-    #[arg(long, value_name = "COUNT/SECONDSs")]
+    #[arg(long, value_name = "COUNT/DURATION")]
     pub(crate) rate_limit_email: Option<Limit>,
     /// Session set-ups attempted from one client address.
-    #[arg(long, value_name = "COUNT/SECONDSs", default_value = "60/60s")]
+    #[arg(long, value_name = "COUNT/DURATION", default_value = "60/60s")]
     pub(crate) setup_limit: Limit,
     /// Takes the client's address from this header, when a trusted proxy sends it.
     #[arg(long, value_name = "NAME")]
@@ -83,8 +85,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "CIDR", default_values = ["127.0.0.0/8", "::1/128"])]
     pub(crate) trusted_proxy: Vec<IpNet>,
     /// Requires X-PORTAL-ACCESS-CODE with this value.
-    #[arg(long, value_name = "CODE", value_parser = secret_header)]
+    #[arg(long, value_name = "CODE", value_parser = header_value, conflicts_with = "portal_access_code_file")]
     pub(crate) portal_access_code: Option<HeaderValue>,
+    /// The same from a file, so that the code stays out of the list of processes.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) portal_access_code_file: Option<PathBuf>,
     /// Requires CF-Connecting-IP, Cf-Ray and cf-ipcountry.
     #[arg(long)]
     pub(crate) require_cdn_headers: bool,
@@ -162,8 +167,25 @@ fn lifetime(text: &str) -> Result<Duration, String> {
 }
 
 /// Reads a secret header value, which is not shown in logs.
-fn secret_header(text: &str) -> Result<HeaderValue, String> {
-    let mut value = HeaderValue::from_str(text).map_err(|_| "not the value of a header".to_owned())?;
+impl Options {
+    /// The code in `--portal-access-code` or its file.
+    pub(crate) fn portal_code(&self) -> Result<Option<HeaderValue>, Failure> {
+        let Some(path) = &self.portal_access_code_file else { return Ok(self.portal_access_code.clone()) };
+        let bytes = input::file(path, 4096)?;
+        let code = std::str::from_utf8(&bytes).map_err(|_| NO_HEADER.to_owned());
+        let code = code
+            .and_then(|text| header_value(text.trim()))
+            .and_then(|code| if code.is_empty() { Err("it is empty".to_owned()) } else { Ok(code) });
+        code.map(Some).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
+    }
+}
+
+/// Why text is no header's value.
+const NO_HEADER: &str = "not the value of a header";
+
+/// A header's value that no Debug shows.
+fn header_value(text: &str) -> Result<HeaderValue, String> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| NO_HEADER.to_owned())?;
     value.set_sensitive(true);
     Ok(value)
 }

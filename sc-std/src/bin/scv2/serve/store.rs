@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use rand_core::Rng;
 use sc_core::id::UnixMillis;
 use sc_std::clock::{Clock, SystemClock};
 use sc_std::keys::{KeyRing, Pkcs8};
@@ -25,9 +24,7 @@ pub(super) fn memory(args: &Options) -> Result<(MemoryStore, EmailHashKey), Fail
             .map_err(|error| Failure::Usage(format!("{}: {}", path.display(), with_causes(&error))))?,
         None => MemoryStore::new(bounds(args)),
     };
-    let mut key = Zeroizing::new([0; 32]);
-    SystemSeeded.fill_bytes(key.as_mut_slice());
-    Ok((store, EmailHashKey::derive(&key)))
+    Ok((store, EmailHashKey::draw(&mut SystemSeeded)))
 }
 
 /// The store in Redis.
