@@ -204,7 +204,8 @@ impl<P: Provider> Client<P> {
     /// another attempt is another call (PROTOCOL 10.8).
     ///
     /// # Errors
-    /// [`Misuse::NoKey`] without a key, [`Misuse::Provider`] if wrapping fails, [`Misuse::Randomness`] if `rng` gave both keys alike.
+    /// [`Misuse::NoKey`] without a key, [`Misuse::Provider`] if wrapping fails, [`Misuse::Randomness`] if `rng` gave both keys
+    /// alike.
     pub fn begin<R: CryptoRng + ?Sized>(
         &self,
         rng: &mut R,

@@ -23,7 +23,8 @@ impl core::error::Error for ProviderError {}
 /// AES-256-GCM under one expanded key, with a 96-bit nonce and a 128-bit tag (RFC 5116, section 5.2).
 ///
 /// # Examples
-/// [`rustcrypto`](crate::rustcrypto) implements all of these traits; in the repository, `sc-core/examples/firmware` does so for a device.
+/// [`rustcrypto`](crate::rustcrypto) implements all of these traits; in the repository, `sc-core/examples/firmware` does so for
+/// a device.
 pub trait Aead: Sized {
     /// Expands a 32-byte key.
     ///
@@ -70,7 +71,8 @@ pub trait Aead: Sized {
     /// [`ProviderError`] if the tag does not verify.
     ///
     /// # Security
-    /// The tag is compared in constant time. A provider that decrypts before it knows the tag wipes `buffer` itself when that fails.
+    /// The tag is compared in constant time. A provider that decrypts before it knows the tag wipes `buffer` itself when that
+    /// fails.
     fn open(
         &self,
         iv: &[u8; IV_LEN],

@@ -183,8 +183,8 @@ impl<P: Provider> Session<P> {
     /// As [`Session::seal_into`]; [`Misuse::BufferLength`] if `frame` is shorter than 32 bytes.
     ///
     /// # Security
-    /// Where the session is over or closed, `frame` still holds the plaintext, to be sealed in the next session or wiped. A provider
-    /// that fails leaves none.
+    /// Where the session is over or closed, `frame` still holds the plaintext, to be sealed in the next session or
+    /// wiped. A provider that fails leaves none.
     pub fn seal_in_place<'s, R: CryptoRng + ?Sized>(
         &'s self,
         rng: &mut R,

@@ -1,9 +1,10 @@
 //! An RSA key that never enters the server's process: a fake device in a process of its own, asked over a pipe.
 //!
-//! Run it with `cargo run -p sc-std --example kms --features client,reqwest`. In a package of your own it needs `sc-std` with
-//! these features, `aws-lc-rs`, `axum`, `serde_json`, `zeroize`, and `tokio` with `full`. The program starts itself a second time as the device, which
-//! holds the private key and answers over its standard input and output. The server has the public key only. A client
-//! calls through; then the device is killed, and a new client hears BUSY while the first one's session goes on.
+//! Run it with `cargo run -p sc-std --example kms --features client,reqwest`. In a package of your own it needs
+//! `sc-std` with these features, `aws-lc-rs`, `axum`, `serde_json`, `zeroize`, and `tokio` with `full`. The program
+//! starts itself a second time as the device, which holds the private key and answers over its standard input and
+//! output. The server has the public key only. A client calls through; then the device is killed, and a new client
+//! hears BUSY while the first one's session goes on.
 //!
 //! The protocol of this pipe: a request is an id (4 bytes), a length (2 bytes) and the ciphertext; an answer is the id, a
 //! status byte (0: a plaintext follows, 1: it does not decrypt) and, after 0, 32 bytes. Many requests are under way at

@@ -274,6 +274,9 @@ async fn an_answer_may_be_as_long_as_is_said_and_not_a_byte_longer() {
         assert!(
             matches!(error, ClientError::Transport(error) if error.kind() == TransportErrorKind::TooLarge)
         );
+        let client = fake.client().with_set_up(way).with_max_answer(1).build().unwrap();
+        let error = client.call(&forgot("limited@example.com")).await.unwrap_err();
+        assert!(matches!(error, ClientError::RateLimited { .. }), "a refusal is understood all the same");
     }
 }
 

@@ -34,8 +34,8 @@ impl<'b> SessionMessage<'b> {
     ///
     /// # Errors
     /// [`Refusal::SessionUnknown`], [`Refusal::SessionExpired`], [`Refusal::OtherClient`], one code for all;
-    /// [`Refusal::NotOpened`], and the sealed part of the body is then all zeroes; [`Refusal::Provider`] if the provider does not take
-    /// the key.
+    /// [`Refusal::NotOpened`], and the sealed part of the body is then all zeroes; [`Refusal::Provider`] if the
+    /// provider does not take the key.
     ///
     /// # Security
     /// Nothing of the session changes here. The plaintext stays withheld until the IV is claimed.

@@ -193,7 +193,8 @@ impl<'b> InlineSetup<'b> {
     ///
     /// # Errors
     /// [`Refusal::Exchange`] if a key did not unwrap, both are equal, or the tag does not verify: one cause, after
-    /// the same steps. The sealed part of the body is then all zeroes. [`Refusal::Provider`] if the provider does not take the key.
+    /// the same steps. The sealed part of the body is then all zeroes. [`Refusal::Provider`] if the provider does not take the
+    /// key.
     pub fn open<'n, A: Aead>(
         self,
         keys: CandidateKeys,

@@ -202,9 +202,10 @@ impl<P: ClientProvider> ScClientBuilder<P> {
         self
     }
 
-    /// Sets the longest plaintext of an answer, in bytes. Default: 1 MiB. A longer one is
-    /// [`TooLarge`](super::TransportErrorKind::TooLarge), and what cannot be shorter is not read to the end. Documents of the set-up
-    /// and plain refusals may have 64 KiB whatever this says. More than 1 MiB lets messages be as long, too.
+    /// Sets the longest plaintext of a success, in bytes. Default: 1 MiB. A longer one is
+    /// [`TooLarge`](super::TransportErrorKind::TooLarge), and what cannot be shorter is not read to the end.
+    /// Refusals, and documents of the set-up, may have 64 KiB whatever this says. More than 1 MiB lets messages be as
+    /// long, too.
     pub fn with_max_answer(mut self, bytes: usize) -> Self {
         self.max_answer = bytes;
         self
@@ -212,7 +213,8 @@ impl<P: ClientProvider> ScClientBuilder<P> {
 
     /// Sets how often a set-up is attempted (default: 3 times; 0 is 1), how long it waits before the second attempt (200 ms;
     /// twice as long before each later one, less up to a half by chance), and at most (5 s). A server that asks for more than the
-    /// longest wait, by `Retry-After`, ends the set-up at once. Each attempt draws new keys. Messages are never repeated for this.
+    /// longest wait, by `Retry-After`, ends the set-up at once. Each attempt draws new keys. Messages are never repeated for
+    /// this.
     pub fn with_set_up_attempts(
         mut self,
         attempts: u8,

@@ -201,10 +201,6 @@ fn recover(recovery: Recovery, answer: Arc<ErrorAnswer>) -> Result<Turn, ClientE
 /// Tells success from error in an opened answer. The JSON decides, since nothing authenticates the HTTP status.
 fn judge(parts: &Parts, opened: &[u8], longest: usize) -> Result<Zeroizing<Vec<u8>>, ClientError> {
     let status = parts.status.as_u16();
-    // The transport stops at the longest body, of which plain refusals may have more.
-    if opened.len() > longest {
-        return Err(ClientError::Transport(TransportError::new(TransportErrorKind::TooLarge)));
-    }
     // The form in which 204, 205 and 304 arrive (PROTOCOL 10.9).
     if opened.is_empty() && parts.status.is_success() {
         return Ok(Zeroizing::new(Vec::new()));
@@ -212,14 +208,10 @@ fn judge(parts: &Parts, opened: &[u8], longest: usize) -> Result<Zeroizing<Vec<u
     let Some(verdict) = Verdict::read(opened) else {
         // An answer of another form is for who knows it; one that has a part of this form is broken.
         let foreign = parts.status.is_success() && !says_whether_success(opened);
-        return if foreign {
-            Ok(Zeroizing::new(opened.to_vec()))
-        } else {
-            Err(ClientError::Unreadable { status })
-        };
+        return if foreign { success(opened, longest) } else { Err(ClientError::Unreadable { status }) };
     };
     if verdict.success {
-        return Ok(Zeroizing::new(opened.to_vec()));
+        return success(opened, longest);
     }
     let answer = Arc::new(verdict.into_answer(parts.status, &parts.headers, true, opened));
     Err(match answer.known_code() {
@@ -227,6 +219,14 @@ fn judge(parts: &Parts, opened: &[u8], longest: usize) -> Result<Zeroizing<Vec<u
         Some(Code::ValidationFailed) => ClientError::Validation { answer },
         _ => ClientError::Server { answer },
     })
+}
+
+/// A success, if it is not too long. A refusal may be longer: it would not be understood otherwise.
+fn success(opened: &[u8], longest: usize) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+    if opened.len() > longest {
+        return Err(ClientError::Transport(TransportError::new(TransportErrorKind::TooLarge)));
+    }
+    Ok(Zeroizing::new(opened.to_vec()))
 }
 
 /// Whether an answer has the member that tells success from error, well-formed or not.

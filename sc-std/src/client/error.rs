@@ -120,8 +120,8 @@ pub enum SetUpError {
         /// When to try again, as a hint; at most 300 s.
         retry_after: Option<Duration>,
     },
-    /// sc-core refuses: a provider or a random source that fails, a profile that the server changed, sessions that end faster than
-    /// they can be used.
+    /// sc-core refuses: a provider or a random source that fails, a profile that the server changed, sessions that
+    /// end faster than they can be used.
     #[error(transparent)]
     Core(Error),
 }

@@ -163,7 +163,8 @@ impl<P: ClientProvider> ScClient<P> {
 
     /// Sends a message and gives `data` of the answer.
     ///
-    /// The answer has the form of PROTOCOL 5, as `server::Sealed` gives it: `M::Answer` is read from its member `data`. Answers of another form are for [`ScClient::call_json`].
+    /// The answer has the form of PROTOCOL 5, as `server::Sealed` gives it: `M::Answer` is read from its member `data`. Answers
+    /// of another form are for [`ScClient::call_json`].
     ///
     /// # Errors
     /// [`ClientError`]; [`ClientError::may_have_executed`] says whether the server may have acted on the message.

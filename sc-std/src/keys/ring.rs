@@ -27,7 +27,8 @@ type Generate = Box<dyn Fn() -> Result<Box<dyn PrivateKey>, ProviderError> + Sen
 /// A server's RSA keys. Shared by reference; reading takes no lock.
 ///
 /// The ring has no timer: a server's housekeeping ([`ScServer::spawn_housekeeping`](crate::server::ScServer::spawn_housekeeping))
-/// calls [`KeyRing::rotate_if_due`] every 2 seconds; without a server call it yourself, once a minute, say. Should that fail, the newest key stays published until its acceptance ends.
+/// calls [`KeyRing::rotate_if_due`] every 2 seconds; without a server call it yourself, once a minute, say. Should that fail,
+/// the newest key stays published until its acceptance ends.
 ///
 /// # Examples
 /// ```

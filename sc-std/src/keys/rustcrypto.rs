@@ -12,7 +12,8 @@ use crate::provider::der::spki_of_pkcs8;
 ///
 /// # Security
 /// Its private operation is blinded and written to be constant-time, but `rsa` carried RUSTSEC-2023-0071 (timing of
-/// private operations): look its present state up first. Servers take [`AwsLcPrivateKey`](crate::provider::AwsLcPrivateKey) unless they cannot.
+/// private operations): look its present state up first. Servers take [`AwsLcPrivateKey`](crate::provider::AwsLcPrivateKey)
+/// unless they cannot.
 #[derive(Debug)]
 pub struct RustCryptoPrivateKey {
     key: RsaPrivateKey,

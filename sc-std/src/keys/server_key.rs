@@ -34,9 +34,9 @@ impl KeyUnavailable {
 
 /// An RSA private key that a KMS or an HSM holds, asked without a thread that waits.
 ///
-/// A server asks both keys of a set-up at once, behind [admission](crate::server::ScServerBuilder::with_admission) and under a timeout
-/// ([`with_remote_key_timeout`](crate::server::ScServerBuilder::with_remote_key_timeout)). A call that is given up is
-/// dropped.
+/// A server asks both keys of a set-up at once, behind [admission](crate::server::ScServerBuilder::with_admission)
+/// and under a timeout ([`with_remote_key_timeout`](crate::server::ScServerBuilder::with_remote_key_timeout)). A call
+/// that is given up is dropped.
 ///
 /// # Examples
 /// `examples/kms.rs` is a whole device in another process. The heart of such a key:

@@ -183,8 +183,8 @@ impl<S: Store, A> ScServerBuilder<S, A> {
         self
     }
 
-    /// Takes the client's address from this header, if the peer is a trusted proxy. Default: the peer's address, which also counts
-    /// where the header is missing, comes twice, or is not one address.
+    /// Takes the client's address from this header, if the peer is a trusted proxy. Default: the peer's address,
+    /// which also counts where the header is missing, comes twice, or is not one address.
     #[must_use]
     pub fn with_client_ip_header(mut self, name: HeaderName) -> Self {
         self.headers.client_ip_header = Some(name);

@@ -99,8 +99,8 @@ impl<S: Store, A: Aead + Send + Sync + 'static> ScRouter<S, A> {
     /// and OPTIONS are METHOD_NOT_ALLOWED whatever `methods` says (PROTOCOL 5).
     ///
     /// # Panics
-    /// As axum's `Router::route` does: if the path does not begin with `/`, or there is a route for it already, the channel's own three
-    /// among them.
+    /// As axum's `Router::route` does: if the path does not begin with `/`, or there is a route for it already, the
+    /// channel's own three among them.
     #[must_use]
     pub fn sealed(mut self, path: &str, name: &str, methods: MethodRouter) -> Self {
         let layer = self.server.layer().without_endpoints().with_message_name(name).of_axum_route();

@@ -68,8 +68,8 @@ pub trait Store: Send + Sync + 'static {
     /// Counts requests for all servers that share the store.
     type Limiter: RateLimiter;
 
-    /// A limit whose counts live in the store. Limiters of the same `name`, which have the same limit, count together, on whatever
-    /// server.
+    /// A limit whose counts live in the store. Limiters of the same `name`, which have the same limit, count
+    /// together, on whatever server.
     fn limiter(&self, name: &'static str, limit: Limit) -> Self::Limiter;
 
     /// Creates a session, together with its first claim if it has one.

@@ -42,8 +42,8 @@ impl StoreOptions {
         self
     }
 
-    /// Sets how many IV claims all sessions hold together, at most; beyond it a session with more than 1,024 of them ends, and others
-    /// hear BUSY. Default: 2^24.
+    /// Sets how many IV claims all sessions hold together, at most; beyond it a session with more than 1,024 of them
+    /// ends, and others hear BUSY. Default: 2^24.
     #[must_use]
     pub const fn with_max_claims(mut self, claims: usize) -> Self {
         self.max_claims = claims;

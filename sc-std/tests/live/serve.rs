@@ -15,6 +15,10 @@ use crate::server_support::{CLOSE, DEVICE, FORGOT, PUBLIC_KEY, Peer, Reply, SESS
 /// The address that users of these tests have.
 pub const KNOWN: &str = "user@example.com";
 
+/// How long a server that is busy is asked again, and after what pause each time.
+const PATIENCE: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(500);
+
 /// What servers of one fleet share besides Redis.
 pub struct Files {
     pub folder: tempfile::TempDir,
@@ -192,11 +196,11 @@ impl Http {
         let (mut peer, reply) = loop {
             let peer = self.peer(server).await;
             let reply = self.post(server, SESSION, &[], peer.set_up()).await;
-            if reply.status != 503 || start.elapsed() > Duration::from_secs(20) {
+            if reply.status != 503 || start.elapsed() > PATIENCE {
                 break (peer, reply);
             }
             eprintln!("a set-up was refused: {:?}", reply.refusal());
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            tokio::time::sleep(PAUSE).await;
         };
         assert_eq!(reply.status, 200, "{}", reply.json());
         reply.json()["data"]["sessionId"].as_str().unwrap().clone_into(&mut peer.session);
@@ -216,9 +220,18 @@ impl Http {
         reply.status
     }
 
-    /// Whether a server opens what a peer seals: an answer about a body that is not one comes back sealed.
+    /// Whether a server opens what a peer seals: an answer about a body that is not one comes back sealed. Asks anew, by another
+    /// message, while the server is busy, for 20 seconds.
     pub async fn works(&self, server: &Server, peer: &Peer) -> bool {
-        self.forgot(server, peer, peer.seal(b"{}")).await.is_sealed()
+        let start = Instant::now();
+        loop {
+            let reply = self.forgot(server, peer, peer.seal(b"{}")).await;
+            if reply.status != 503 || start.elapsed() > PATIENCE {
+                return reply.is_sealed();
+            }
+            eprintln!("a message was refused: {:?}", reply.refusal());
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     pub async fn close(&self, server: &Server, peer: &Peer) -> u16 {

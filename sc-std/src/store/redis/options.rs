@@ -40,8 +40,8 @@ impl RedisOptions {
         self
     }
 
-    /// Sets bounds and times, for all servers together. Default: those of [`StoreOptions`]. In a cluster, counts are divided among 64
-    /// shards, each of which fills up for itself.
+    /// Sets bounds and times, for all servers together. Default: those of [`StoreOptions`]. In a cluster, counts are
+    /// divided among 64 shards, each of which fills up for itself.
     #[must_use]
     pub fn with_bounds(mut self, bounds: StoreOptions) -> Self {
         self.bounds = bounds;

@@ -39,7 +39,8 @@ pub(crate) struct Options {
     pub(crate) key_rotation: Duration,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
-    /// How many replicas of Redis confirm a new session, a close, a ledger entry, a shared RSA key and a revocation. Default: 1 in a cluster, else 0.
+    /// How many replicas of Redis confirm a new session, a close, a ledger entry, a shared RSA key and a revocation. Default: 1
+    /// in a cluster, else 0.
     #[arg(long, value_name = "N")]
     pub(crate) store_replicas: Option<u8>,
     /// Waits for those replicas with every message too: a fail-over of Redis then lets no recorded request be replayed.
