@@ -78,7 +78,7 @@
 //! | `mail`, `smtp` | no | mails as files, built by lettre; mails to a mail server, with TLS by rustls |
 //! | `metrics` | no | counters, gauges and histograms of a server, for any exporter |
 //! | `page` | no | a page that shows the channel at work in a browser |
-//! | `redis` | no | the store of a fleet, in Redis: a server or a cluster |
+//! | `redis`, `redis-tls` | no | the store of a fleet, in Redis: a server or a cluster; by TLS, on rustls |
 //! | `cli` | no | the `scv2` program |
 //! | `danger-key-log` | no | session keys in a file, in the clear, for debugging; does not compile without debug assertions |
 //!

@@ -38,6 +38,8 @@ use crate::rate_limit::{Limit, RateLimiter};
 pub use ledger_file::LedgerFileError;
 pub use memory::MemoryStore;
 pub use options::StoreOptions;
+#[cfg(feature = "redis-tls")]
+pub use redis::RedisTls;
 #[cfg(feature = "redis")]
 pub use redis::{RedisOptions, RedisStore, RedisStoreError, RedisTokens, RedisWindow};
 pub use sealed::{StoreKeys, StoreKeysError};

@@ -20,3 +20,4 @@ mod serve;
 mod server_support;
 mod store;
 mod timing;
+mod tls;

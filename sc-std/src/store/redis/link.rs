@@ -9,9 +9,10 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
-use redis::{Cmd, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value};
+use redis::{Cmd, ConnectionInfo, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value};
 
 use super::RedisStoreError;
+use super::options::Tls;
 use super::url::RedisUrl;
 use crate::store::StoreError;
 
@@ -61,7 +62,7 @@ struct Pool {
 }
 
 impl Pool {
-    async fn open(url: &RedisUrl) -> Result<Self, RedisError> {
+    async fn open(url: &RedisUrl, tls: &Tls) -> Result<Self, RedisStoreError> {
         let mut connections = Vec::with_capacity(CONNECTIONS);
         for _ in 0..CONNECTIONS {
             connections.push(match url {
@@ -73,11 +74,12 @@ impl Pool {
                         .set_number_of_retries(1)
                         .set_min_delay(Duration::from_millis(50))
                         .set_max_delay(Duration::from_millis(200));
-                    let client = redis::Client::open(node.clone())?;
-                    Connection::Single(client.get_connection_manager_with_config(config).await?)
+                    let client = single((**node).clone(), tls)?;
+                    let connection = client.get_connection_manager_with_config(config).await;
+                    Connection::Single(connection.map_err(|error| RedisStoreError::unreachable(&error))?)
                 }
                 RedisUrl::Cluster(nodes) => {
-                    let client = ClusterClientBuilder::new(nodes.clone())
+                    let client = cluster(nodes.clone(), tls)
                         .connection_timeout(CONNECT_TIMEOUT)
                         // Longer than anybody waits: the client would send a write again that may have been done.
                         .response_timeout(CALL_TIMEOUT * 4)
@@ -85,8 +87,10 @@ impl Pool {
                         .retries(8)
                         .min_retry_wait(20)
                         .max_retry_wait(500)
-                        .build()?;
-                    Connection::Cluster(client.get_async_connection().await?)
+                        .build()
+                        .map_err(|error| not_made(&error))?;
+                    let connection = client.get_async_connection().await;
+                    Connection::Cluster(connection.map_err(|error| RedisStoreError::unreachable(&error))?)
                 }
             });
         }
@@ -98,6 +102,40 @@ impl Pool {
         let index = turn.checked_rem(self.connections.len()).unwrap_or_default();
         let missing = || RedisError::from((ErrorKind::Client, "no connection"));
         self.connections.get(index).cloned().ok_or_else(missing)
+    }
+}
+
+/// A client of one server, which has connected to nothing yet.
+fn single(node: ConnectionInfo, tls: &Tls) -> Result<redis::Client, RedisStoreError> {
+    let client = match tls {
+        None => redis::Client::open(node),
+        #[cfg(feature = "redis-tls")]
+        Some(certificates) => redis::Client::build_with_tls(node, certificates.clone()),
+        #[cfg(not(feature = "redis-tls"))]
+        Some(never) => match *never {},
+    };
+    client.map_err(|error| not_made(&error))
+}
+
+/// The beginning of a client of a cluster.
+fn cluster(nodes: Vec<ConnectionInfo>, tls: &Tls) -> ClusterClientBuilder {
+    let builder = ClusterClientBuilder::new(nodes);
+    match tls {
+        None => builder,
+        #[cfg(feature = "redis-tls")]
+        Some(certificates) => builder.certs(certificates.clone()),
+        #[cfg(not(feature = "redis-tls"))]
+        Some(never) => match *never {},
+    }
+}
+
+/// Why there is no client, although nobody was asked: its certificates.
+fn not_made(error: &RedisError) -> RedisStoreError {
+    match error.kind() {
+        ErrorKind::InvalidClientConfig => {
+            RedisStoreError::Tls("a certificate or a private key is not one in PEM")
+        }
+        _ => RedisStoreError::unreachable(error),
     }
 }
 
@@ -125,13 +163,12 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) async fn open(url: &RedisUrl) -> Result<Self, RedisStoreError> {
+    pub(super) async fn open(url: &RedisUrl, tls: &Tls) -> Result<Self, RedisStoreError> {
         let opened = tokio::time::timeout(CALL_TIMEOUT * 2, async {
-            Ok(Self { prompt: Pool::open(url).await?, waiting: Pool::open(url).await? })
+            Ok(Self { prompt: Pool::open(url, tls).await?, waiting: Pool::open(url, tls).await? })
         });
         match opened.await {
-            Ok(Ok(link)) => Ok(link),
-            Ok(Err(error)) => Err(RedisStoreError::unreachable(&error)),
+            Ok(opened) => opened,
             Err(_) => Err(RedisStoreError::Unreachable("it does not answer".to_owned())),
         }
     }

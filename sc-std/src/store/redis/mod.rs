@@ -31,6 +31,8 @@ mod link;
 mod options;
 mod session;
 mod synced;
+#[cfg(feature = "redis-tls")]
+mod tls;
 mod token;
 mod url;
 
@@ -47,6 +49,8 @@ use zeroize::Zeroizing;
 
 pub use self::limit::RedisWindow;
 pub use self::options::RedisOptions;
+#[cfg(feature = "redis-tls")]
+pub use self::tls::RedisTls;
 pub use self::token::RedisTokens;
 use crate::keys::KeyRing;
 use crate::rate_limit::Limit;
@@ -64,6 +68,9 @@ pub enum RedisStoreError {
     /// Not an address of Redis.
     #[error("not an address of Redis: {0}")]
     Url(&'static str),
+    /// Certificates for TLS that are none, or that the address has no use for.
+    #[error("TLS to Redis: {0}")]
+    Tls(&'static str),
     /// Nobody answers there, or not as Redis does.
     #[error("Redis cannot be reached: {0}")]
     Unreachable(String),
@@ -80,7 +87,9 @@ pub enum RedisStoreError {
 
 impl RedisStoreError {
     fn unreachable(error: &redis::RedisError) -> Self {
-        Self::Unreachable(error.category().to_owned())
+        // What the system or TLS says names addresses and certificates; what Redis says might repeat what we sent.
+        let text = if error.is_io_error() { error.to_string() } else { error.category().to_owned() };
+        Self::Unreachable(text)
     }
 }
 
@@ -174,18 +183,20 @@ impl Scripts {
 
 impl RedisStore {
     /// Opens the store at `url`: `redis://HOST:PORT[/DB]` or `redis-cluster://HOST:PORT[,HOST:PORT...]`, with
-    /// `USER:PASSWORD@` before the first host where Redis asks for it.
+    /// `USER:PASSWORD@` before the first host where Redis asks for it. `rediss://` and `rediss-cluster://` are TLS (feature
+    /// `redis-tls`).
     ///
     /// # Errors
     /// [`RedisStoreError`] if the address is not one, nobody answers within a few seconds, Redis is set to evict, or `keys` does not
     /// open what is there.
     pub async fn open(url: &str, keys: StoreKeys, options: RedisOptions) -> Result<Self, RedisStoreError> {
         let url = RedisUrl::parse(url)?;
+        let tls = options.tls(&url)?;
         let layout = Layout::new(&options.namespace, url.is_cluster());
         // A single server has nobody to take over, unless the caller says so.
         let replicas = options.replicas.unwrap_or(u8::from(url.is_cluster()));
         let inner = Inner {
-            link: Link::open(&url).await?,
+            link: Link::open(&url, &tls).await?,
             limit_key: keys.derive(b"scv2-limit").into_iter().next().unwrap_or_default(),
             account_keys: keys.derive(b"scv2-account"),
             keys,

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use super::RedisStoreError;
+#[cfg(feature = "redis-tls")]
+use super::tls::RedisTls;
+use super::url::RedisUrl;
 use crate::store::StoreOptions;
 
 /// Bounds, times and durability of a [`RedisStore`](crate::store::RedisStore). All servers of a fleet take the same.
@@ -16,7 +20,16 @@ pub struct RedisOptions {
     pub(super) patience: Duration,
     pub(super) waiting_claims: bool,
     pub(super) existing: bool,
+    #[cfg(feature = "redis-tls")]
+    tls: Option<RedisTls>,
 }
+
+/// What a connection needs for TLS.
+#[cfg(feature = "redis-tls")]
+pub(super) type Tls = Option<redis::TlsCertificates>;
+/// Nothing, where it is not compiled in.
+#[cfg(not(feature = "redis-tls"))]
+pub(super) type Tls = Option<std::convert::Infallible>;
 
 impl Default for RedisOptions {
     fn default() -> Self {
@@ -27,6 +40,8 @@ impl Default for RedisOptions {
             patience: Duration::from_millis(500),
             waiting_claims: false,
             existing: false,
+            #[cfg(feature = "redis-tls")]
+            tls: None,
         }
     }
 }
@@ -69,6 +84,36 @@ impl RedisOptions {
     pub const fn with_waiting_claims(mut self) -> Self {
         self.waiting_claims = true;
         self
+    }
+
+    /// Sets certificates for TLS, for an address that begins with `rediss`. Default: the system's roots.
+    #[cfg(feature = "redis-tls")]
+    #[must_use]
+    pub fn with_tls(mut self, tls: RedisTls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// What connections to `url` need.
+    #[cfg(feature = "redis-tls")]
+    pub(super) fn tls(&self, url: &RedisUrl) -> Result<Tls, RedisStoreError> {
+        match &self.tls {
+            Some(_) if !url.is_tls() => Err(RedisStoreError::Tls(
+                "there are certificates, but the address does not begin with rediss",
+            )),
+            None if !url.is_tls() => Ok(None),
+            tls => {
+                super::tls::choose_provider();
+                tls.clone().unwrap_or_default().certificates().map(Some)
+            }
+        }
+    }
+
+    /// Nothing: an address of TLS is not read without the feature.
+    #[cfg(not(feature = "redis-tls"))]
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "as with the feature")]
+    pub(super) fn tls(&self, _url: &RedisUrl) -> Result<Tls, RedisStoreError> {
+        Ok(None)
     }
 
     /// Opens only what a server has used before: for tools, which a mistaken namespace should not satisfy. Default: off.

@@ -1,5 +1,8 @@
-//! Where Redis is: `redis://HOST:PORT[/DB]` or `redis-cluster://HOST:PORT[,HOST:PORT...]`.
+//! Where Redis is: `redis://HOST:PORT[/DB]` or `redis-cluster://HOST:PORT[,HOST:PORT...]`; `rediss` in the place of `redis` is
+//! TLS.
 
+#[cfg(any(feature = "redis-tls", test))]
+use redis::ConnectionAddr;
 use redis::{ConnectionInfo, IntoConnectionInfo};
 
 use super::RedisStoreError;
@@ -8,7 +11,7 @@ use super::RedisStoreError;
 #[derive(Clone)]
 pub(super) enum RedisUrl {
     /// One server.
-    Single(ConnectionInfo),
+    Single(Box<ConnectionInfo>),
     /// Some nodes of a cluster, which name the others.
     Cluster(Vec<ConnectionInfo>),
 }
@@ -16,7 +19,16 @@ pub(super) enum RedisUrl {
 impl RedisUrl {
     /// Reads an address. `USER:PASSWORD@` may stand before the first host; in a cluster it holds for all nodes.
     pub(super) fn parse(text: &str) -> Result<Self, RedisStoreError> {
-        if let Some(nodes) = text.strip_prefix("redis-cluster://") {
+        // Behind it the library looks for an order to verify no certificate.
+        if text.contains('#') {
+            return Err(RedisStoreError::Url("it has no fragment"));
+        }
+        let tls = text.starts_with("rediss");
+        if tls && !cfg!(feature = "redis-tls") {
+            return Err(RedisStoreError::Url("TLS needs the feature redis-tls"));
+        }
+        let nodes = text.strip_prefix(if tls { "rediss-cluster://" } else { "redis-cluster://" });
+        if let Some(nodes) = nodes {
             let (login, nodes) = match nodes.rsplit_once('@') {
                 Some((login, nodes)) => (format!("{login}@"), nodes),
                 None => (String::new(), nodes),
@@ -24,13 +36,24 @@ impl RedisUrl {
             if nodes.contains('/') {
                 return Err(RedisStoreError::Url("a cluster has no database numbers"));
             }
-            let nodes = nodes.split(',').map(|node| read(&format!("redis://{login}{node}")));
+            let scheme = if tls { "rediss" } else { "redis" };
+            let nodes = nodes.split(',').map(|node| read(&format!("{scheme}://{login}{node}")));
             return nodes.collect::<Result<_, _>>().map(Self::Cluster);
         }
-        if text.starts_with("redis://") {
-            return read(text).map(Self::Single);
+        if text.starts_with("redis://") || text.starts_with("rediss://") {
+            return read(text).map(Box::new).map(Self::Single);
         }
-        Err(RedisStoreError::Url("it begins with redis:// or redis-cluster://"))
+        Err(RedisStoreError::Url("it begins with redis://, rediss://, redis-cluster:// or rediss-cluster://"))
+    }
+
+    /// Whether it is to be reached by TLS.
+    #[cfg(any(feature = "redis-tls", test))]
+    pub(super) fn is_tls(&self) -> bool {
+        let nodes = match self {
+            Self::Single(node) => std::slice::from_ref(&**node),
+            Self::Cluster(nodes) => nodes.as_slice(),
+        };
+        nodes.iter().any(|node| matches!(node.addr(), ConnectionAddr::TcpTls { .. }))
     }
 
     pub(super) const fn is_cluster(&self) -> bool {
@@ -40,8 +63,9 @@ impl RedisUrl {
 
 fn read(url: &str) -> Result<ConnectionInfo, RedisStoreError> {
     // The client's own error could repeat the password.
-    let host = url.rsplit_once('@').map_or(url, |(_, host)| host);
-    if host.trim_start_matches("redis://").is_empty() {
+    let place = url.split_once("://").map_or("", |(_, place)| place);
+    let host = place.rsplit_once('@').map_or(place, |(_, host)| host);
+    if host.is_empty() {
         return Err(RedisStoreError::Url("a host is missing"));
     }
     url.into_connection_info().map_err(|_| RedisStoreError::Url("it is not redis://HOST:PORT[/DB]"))
@@ -65,6 +89,15 @@ mod tests {
                 Ok(RedisUrl::Cluster(found)) => assert_eq!(found.len(), nodes, "{text}"),
                 Err(error) => panic!("{text}: {error}"),
             }
+            let secure = text.replacen("redis", "rediss", 1);
+            match RedisUrl::parse(&secure) {
+                Ok(url) if cfg!(feature = "redis-tls") => assert!(url.is_tls(), "{secure}"),
+                Err(RedisStoreError::Url(reason)) if !cfg!(feature = "redis-tls") => {
+                    assert!(reason.contains("redis-tls"), "{secure}");
+                }
+                other => panic!("{secure}: {:?}", other.err()),
+            }
+            assert!(!RedisUrl::parse(text).unwrap_or_else(|error| panic!("{error}")).is_tls());
         }
     }
 
@@ -81,6 +114,12 @@ mod tests {
             "redis-cluster://",
             "redis-cluster://user:secret@127.0.0.1:7000,",
             "redis-cluster://127.0.0.1:7000/3",
+            "rediss://",
+            "rediss://user:secret@",
+            "rediss://user:secret@127.0.0.1:6379#insecure",
+            "redis://user:secret@127.0.0.1:6379#insecure",
+            "rediss-cluster://user:secret@127.0.0.1:7000#insecure",
+            "redisss://user:secret@127.0.0.1",
         ] {
             let error = RedisUrl::parse(text).err().unwrap_or_else(|| panic!("{text}")).to_string();
             assert!(!error.contains("secret"), "{error}");

@@ -126,7 +126,7 @@ pub(crate) struct Options {
 #[derive(Debug, Args)]
 pub(crate) struct StoreArgs {
     /// Where sessions, claims, limits and reset tokens live: memory, redis://HOST:PORT[/DB] or
-    /// redis-cluster://HOST:PORT[,HOST:PORT...].
+    /// redis-cluster://HOST:PORT[,HOST:PORT...]; rediss in the place of redis is TLS.
     #[arg(long, value_name = "STORE", default_value = "memory")]
     pub(crate) store: String,
     /// The same from a file, so that a password stays out of the list of processes.
@@ -136,6 +136,15 @@ pub(crate) struct StoreArgs {
     /// take the same.
     #[arg(long, value_name = "FILE")]
     pub(crate) store_key_file: Option<PathBuf>,
+    /// Certificates that TLS to Redis trusts, in PEM. Default: the system's.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) store_ca: Option<PathBuf>,
+    /// A certificate for TLS to Redis, in PEM, where Redis asks for one.
+    #[arg(long, value_name = "FILE", requires = "store_client_key")]
+    pub(crate) store_client_cert: Option<PathBuf>,
+    /// Its private key, in PEM.
+    #[arg(long, value_name = "FILE", requires = "store_client_cert")]
+    pub(crate) store_client_key: Option<PathBuf>,
     /// The first part of every key in Redis, so that several services share one.
     #[arg(long, value_name = "NAME", default_value = "scv2")]
     pub(crate) store_namespace: String,

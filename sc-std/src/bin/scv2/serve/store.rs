@@ -7,7 +7,9 @@ use sc_std::clock::{Clock, SystemClock};
 use sc_std::keys::{KeyRing, Pkcs8};
 use sc_std::message::EmailHashKey;
 use sc_std::rng::SystemSeeded;
-use sc_std::store::{MemoryStore, RedisOptions, RedisStore, RedisStoreError, Store, StoreKeys, StoreOptions};
+use sc_std::store::{
+    MemoryStore, RedisOptions, RedisStore, RedisStoreError, RedisTls, Store, StoreKeys, StoreOptions,
+};
 use zeroize::Zeroizing;
 
 use super::options::{Options, StoreArgs};
@@ -16,6 +18,9 @@ use crate::input;
 
 /// How long a server waits for the first RSA key that it shares with others: longer than the right to make it is held.
 const FIRST_KEY: Duration = Duration::from_secs(75);
+
+/// Longest file of certificates: the roots of a whole system have less.
+const MAX_PEM: usize = 1024 * 1024;
 
 /// The store in this process, and the key of e-mail hashes, which lives as long.
 pub(super) fn memory(args: &Options) -> Result<(MemoryStore, EmailHashKey), Failure> {
@@ -53,7 +58,10 @@ impl StoreArgs {
             None => Zeroizing::new(self.store.clone()),
         };
         if *url == "memory" {
-            return Ok(None);
+            return match self.store_ca.is_some() || self.store_client_cert.is_some() {
+                true => Err(Failure::Usage("certificates are for a store in Redis, see --store".to_owned())),
+                false => Ok(None),
+            };
         }
         if self.store_file.is_none() && url.contains('@') {
             anstream::eprintln!(
@@ -61,6 +69,19 @@ impl StoreArgs {
             );
         }
         Ok(Some(url))
+    }
+
+    /// What is said of certificates.
+    fn tls(&self) -> Result<Option<RedisTls>, Failure> {
+        let mut tls = None;
+        if let Some(path) = &self.store_ca {
+            tls = Some(RedisTls::default().with_root_certificates(input::file(path, MAX_PEM)?.to_vec()));
+        }
+        if let (Some(chain), Some(key)) = (&self.store_client_cert, &self.store_client_key) {
+            let (chain, key) = (input::file(chain, MAX_PEM)?.to_vec(), input::file(key, MAX_PEM)?);
+            tls = Some(tls.unwrap_or_default().with_client_certificate(chain, key));
+        }
+        Ok(tls)
     }
 
     /// Opens the store at that address.
@@ -74,6 +95,7 @@ impl StoreArgs {
         };
         let keys = StoreKeys::read(path)
             .map_err(|error| Failure::Usage(format!("{}: {}", path.display(), with_causes(&error))))?;
+        let options = self.tls()?.into_iter().fold(options, RedisOptions::with_tls);
         let options = options.with_namespace(&self.store_namespace);
         RedisStore::open(url, keys, options).await.map_err(|error| match error {
             RedisStoreError::Unreachable(_) => Failure::Peer(format!("--store: {error}")),
