@@ -15,7 +15,8 @@ use sc_std::server::{Channel, Reject, ScRouter, ScServer, Sealed};
 use sc_std::store::MemoryStore;
 use serde::{Deserialize, Serialize};
 
-/// What the client sends. A property that is missing, unknown, repeated or of another type is refused by its name.
+/// What the client sends. A property that is missing, repeated or of another type is refused by its name, an unknown one
+/// without it.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ChangePassword {

@@ -78,6 +78,7 @@ async fn reset(
         .and_then(|token| tokens.consume(&token, SystemClock::new().now()))
         .ok_or_else(|| Reject::invalid("token"))?;
     // Here your service stores a hash of the password (Argon2id, say), and ends the account's logins.
+    // An id may be an address, so its Debug is "AccountId(..)"; `as_str` has it.
     println!("server: a new password for {account:?}");
     Ok(Sealed(true))
 }

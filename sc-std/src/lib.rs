@@ -89,7 +89,7 @@
 //!
 //! Versions are semantic; before 1.0 a minor version may change the API. Of other crates the API shows [`sc_core`],
 //! `rand_core`, `serde`, `zeroize`, `http`, `http-body`, `bytes`, `tokio`, `tower-layer`, `tower-service`, `ipnet`,
-//! and with the feature `axum` axum. Needs Rust 1.95, the only version that it is built and tested with.
+//! and with the feature `axum` axum. Needs Rust 1.95 or later; 1.95 is the version that it is built and tested with.
 //!
 //! # Security notes
 //!

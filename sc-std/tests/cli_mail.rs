@@ -137,3 +137,29 @@ fn a_bad_sender_is_refused_for_a_folder_too() {
     let err = refused(&["--outbox", folder.path().to_str().unwrap(), "--mail-from", "nobody"]);
     assert!(err.contains("--mail-from: "), "{err}");
 }
+
+#[test]
+fn a_folder_for_mails_that_nobody_asked_for_goes_with_the_server_unless_there_are_mails_in_it() {
+    for mails in [0, 1] {
+        let temporary = tempfile::tempdir().unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_scv2"))
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .env("TMPDIR", temporary.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut server = Server(child);
+        let mut line = String::new();
+        BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let folders = || std::fs::read_dir(temporary.path()).unwrap().map(|entry| entry.unwrap().path());
+        let folder = folders().next().unwrap();
+        for number in 0..mails {
+            std::fs::write(folder.join(format!("{number}.eml")), "mail").unwrap();
+        }
+        let pid = server.0.id().to_string();
+        assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
+        assert!(server.0.wait().unwrap().success());
+        assert_eq!(folders().count(), mails, "{folder:?}");
+    }
+}

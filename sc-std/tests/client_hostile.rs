@@ -220,8 +220,11 @@ async fn an_answer_of_another_form_is_for_callers_who_know_it() {
         *answer.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
         Some(answer)
     });
-    let failed = call().await;
-    assert!(matches!(failed, Err(ClientError::Unreadable { status: 500 })), "{failed:?}");
+    let failed = call().await.unwrap_err();
+    assert!(matches!(failed, ClientError::Server { .. }) && failed.may_have_executed(), "{failed:?}");
+    let answer = failed.answer().unwrap();
+    assert_eq!((answer.status(), answer.code(), answer.json()), (500, "", &b"not JSON"[..]));
+    assert_eq!(failed.to_string(), "the server answered with an error: 500 without a code");
 }
 
 #[tokio::test]

@@ -40,8 +40,13 @@ pub enum BuildError {
     #[error("at most 8 pins")]
     Pins,
     /// No transport was given, and the feature `reqwest` is off.
-    #[error("no transport was given")]
+    #[error("no transport: turn on the feature reqwest of sc-std, or give one with with_transport")]
     NoTransport,
+    /// No provider was named, and the features `aws-lc-rs` and `rustcrypto` are off.
+    #[error(
+        "no provider: turn on the feature aws-lc-rs or rustcrypto of sc-std, or name one with with_provider"
+    )]
+    NoProvider,
     /// The default transport could not be made.
     #[error("the transport could not be made: {0}")]
     Transport(#[source] TransportError),
@@ -246,6 +251,10 @@ impl<P: ClientProvider> ScClientBuilder<P> {
     /// # Errors
     /// [`BuildError`], for the first option that is not right.
     pub fn build(self) -> Result<ScClient<P>, BuildError> {
+        #[cfg(not(any(feature = "aws-lc-rs", feature = "rustcrypto")))]
+        if std::any::TypeId::of::<P>() == std::any::TypeId::of::<crate::provider::NoProvider>() {
+            return Err(BuildError::NoProvider);
+        }
         let base = BaseUrl::parse(&self.base_url).ok_or(BuildError::BaseUrl)?;
         let client_hash = self.client_hash.unwrap_or_else(random_client_hash);
         ClientHash::of(client_hash.as_bytes()).map_err(|_| BuildError::ClientHash)?;
@@ -283,7 +292,7 @@ impl<P: ClientProvider> ScClientBuilder<P> {
         Ok(ScClient::new(wire, sessions))
     }
 
-    /// Makes a client whose calls wait for their answer. Starts a thread; nothing is sent.
+    /// Makes a client whose calls wait for their answer (feature `blocking`). Starts a thread; nothing is sent.
     ///
     /// # Errors
     /// As [`ScClientBuilder::build`], and [`BuildError::Runtime`].

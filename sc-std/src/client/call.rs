@@ -205,10 +205,13 @@ fn judge(parts: &Parts, opened: &[u8], longest: usize) -> Result<Zeroizing<Vec<u
     if opened.is_empty() && parts.status.is_success() {
         return Ok(Zeroizing::new(Vec::new()));
     }
-    let Some(verdict) = Verdict::read(opened) else {
-        // An answer of another form is for who knows it; one that has a part of this form is broken.
-        let foreign = parts.status.is_success() && !says_whether_success(opened);
-        return if foreign { success(opened, longest) } else { Err(ClientError::Unreadable { status }) };
+    let verdict = match Verdict::read(opened) {
+        Some(verdict) => verdict,
+        // One that has a part of this form is broken.
+        None if says_whether_success(opened) => return Err(ClientError::Unreadable { status }),
+        // One of another form is for who knows it: of a handler, or of what stands between it and the channel.
+        None if parts.status.is_success() => return success(opened, longest),
+        None => Verdict::foreign_error(),
     };
     if verdict.success {
         return success(opened, longest);
@@ -245,11 +248,17 @@ pub(crate) fn data<T: DeserializeOwned>(opened: &[u8]) -> Option<T> {
         #[serde(default = "Option::default")]
         data: Option<T>,
     }
-    let data = match opened {
-        [] => None,
-        json => serde_json::from_slice::<Opened<T>>(json).ok()?.data,
+    let read = match opened {
+        [] => Ok(None),
+        json => serde_json::from_slice::<Opened<T>>(json).map(|opened| opened.data),
     };
-    data.or_else(|| serde_json::from_str("null").ok())
+    let read = read.and_then(|data| data.map_or_else(|| serde_json::from_str("null"), Ok));
+    // Where, but not what: the error's text repeats values.
+    read.inspect_err(|error| {
+        let (line, column, expected) = (error.line(), error.column(), std::any::type_name::<T>());
+        debug!(line, column, expected, "the answer's data is not of the type that the message expects");
+    })
+    .ok()
 }
 
 #[cfg(test)]

@@ -173,7 +173,7 @@ impl ClientError {
     }
 }
 
-/// An error answer, as JSON of the form of PROTOCOL 5.
+/// An error answer, as a rule JSON of the form of PROTOCOL 5.
 ///
 /// `Debug` and `Display` show status and code only: the text may hold what the user entered.
 #[derive(Clone)]
@@ -199,7 +199,7 @@ impl ErrorAnswer {
         self.sealed
     }
 
-    /// The code as text.
+    /// The code as text; empty if the answer has another form than that of PROTOCOL 5, as handlers that exist may write it.
     #[must_use]
     pub fn code(&self) -> &str {
         &self.code
@@ -211,7 +211,7 @@ impl ErrorAnswer {
         Code::parse(&self.code)
     }
 
-    /// The message for people.
+    /// The message for people; empty like the code.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
@@ -231,7 +231,7 @@ impl ErrorAnswer {
         self.retry_after
     }
 
-    /// The whole answer.
+    /// The whole answer: JSON in the form of PROTOCOL 5, or whatever else a handler wrote.
     #[must_use]
     pub fn json(&self) -> &[u8] {
         &self.json
@@ -242,7 +242,8 @@ impl fmt::Display for ErrorAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.known_code() {
             Some(code) => write!(f, "{} {code}", self.status),
-            None => write!(f, "{} and a code that this version does not know", self.status),
+            None if self.code.is_empty() => write!(f, "{} without a code", self.status),
+            None => write!(f, "{} and a code of the service's own", self.status),
         }
     }
 }

@@ -174,6 +174,11 @@ impl Verdict {
         serde_json::from_slice(json).ok()
     }
 
+    /// What is known of an error in another form: that it is one.
+    pub(crate) const fn foreign_error() -> Self {
+        Self { success: false, code: String::new(), message: String::new(), timestamp: None, _data: None }
+    }
+
     /// The server's clock.
     pub(crate) fn said_at(&self) -> Option<UnixMillis> {
         self.timestamp.map(UnixMillis)

@@ -24,7 +24,8 @@ const fn max_overlap(rotation_ms: u64) -> u64 {
 /// Makes a new private key.
 type Generate = Box<dyn Fn() -> Result<Box<dyn PrivateKey>, ProviderError> + Send + Sync>;
 
-/// A server's RSA keys. Shared by reference; reading takes no lock.
+/// A server's RSA keys. Shared by reference; reading takes no lock. `KeyRing::daily` and `KeyRing::in_memory`, which make their own
+/// keys, need the feature `aws-lc-rs`.
 ///
 /// The ring has no timer: a server's housekeeping ([`ScServer::spawn_housekeeping`](crate::server::ScServer::spawn_housekeeping))
 /// calls [`KeyRing::rotate_if_due`] every 2 seconds; without a server call it yourself, once a minute, say. Should that fail,

@@ -101,7 +101,7 @@ pub enum MailError {
     TimedOut,
 }
 
-/// Sends mails: an SMTP client, an API, the [`Outbox`](crate::reset::Outbox), [`Smtp`](crate::reset::Smtp).
+/// Sends mails: an API, an SMTP client such as `Smtp` (feature `smtp`), or `Outbox` (feature `mail`), which writes files.
 ///
 /// # Examples
 /// `examples/forgot_password.rs` has one of its own.

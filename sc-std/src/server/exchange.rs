@@ -17,7 +17,7 @@ use http_body::Body;
 use sc_core::code::Code;
 use sc_core::id::{MessageName, SessionId};
 use sc_core::provider::Aead;
-use sc_core::server::Responder;
+use sc_core::server::{Refusal, Responder};
 use sc_core::text;
 use tower_service::Service;
 use tracing::Span;
@@ -87,6 +87,11 @@ where
                 Ok(received) => begin(&mut inner, &server, &rules, parts, received, language, &span),
                 Err(reject) => {
                     span::is(&span, "sealed");
+                    // The registered name only: a path may tell something about the client.
+                    if let (Some(Refusal::NotOpened), Some(name)) = (reject.refusal(), &rules.name) {
+                        let cause = "the body was changed on its way, or the client calls the message by another name";
+                        tracing::debug!(%name, cause, "a message did not open");
+                    }
                     return ended(server.refuse(&reject, language), id, &span);
                 }
             };

@@ -96,7 +96,7 @@ impl<S: Store, A> ScLayer<S, A> {
         self
     }
 
-    /// Protects only what the predicate says; the rest passes as it is. Default: everything.
+    /// Protects only what the predicate says; the rest passes as it is, but for its `X-Request-Id`. Default: everything.
     ///
     /// # Security
     /// What the predicate leaves out is reached in the clear. A handler that takes [`Sealed`](crate::server::Sealed) or

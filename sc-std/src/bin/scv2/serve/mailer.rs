@@ -50,13 +50,24 @@ fn secret(text: &str) -> Result<Secret, String> {
 /// A folder or a mail server.
 pub(crate) enum AnyMailer {
     Folder(Outbox),
+    /// One that nobody asked for: it goes at the end unless there are mails in it.
+    Temporary(Outbox),
     Server(Box<Smtp>),
+}
+
+impl Drop for AnyMailer {
+    fn drop(&mut self) {
+        if let Self::Temporary(outbox) = self {
+            // Fails where there is a mail, and that is the condition.
+            let _ = std::fs::remove_dir(outbox.folder());
+        }
+    }
 }
 
 impl Mailer for AnyMailer {
     async fn send(&self, mail: Mail) -> Result<(), MailError> {
         match self {
-            Self::Folder(outbox) => outbox.send(mail).await,
+            Self::Folder(outbox) | Self::Temporary(outbox) => outbox.send(mail).await,
             Self::Server(smtp) => smtp.send(mail).await,
         }
     }
@@ -81,13 +92,11 @@ impl MailOptions {
             return self.server(url.trim(), &name);
         }
         if let Some(folder) = &self.outbox {
-            return self.folder(Outbox::create(folder, &self.mail_from), folder);
+            return opened(Outbox::create(folder, &self.mail_from), folder).map(AnyMailer::Folder);
         }
-        let mailer = self.folder(Outbox::temporary(&self.mail_from), Path::new("outbox"))?;
-        if let AnyMailer::Folder(outbox) = &mailer {
-            anstream::eprintln!("scv2: mails are written to {}", outbox.folder().display());
-        }
-        Ok(mailer)
+        let outbox = opened(Outbox::temporary(&self.mail_from), Path::new("outbox"))?;
+        anstream::eprintln!("scv2: mails are written to {}", outbox.folder().display());
+        Ok(AnyMailer::Temporary(outbox))
     }
 
     fn server(&self, url: &str, source: &str) -> Result<AnyMailer, Failure> {
@@ -97,13 +106,14 @@ impl MailOptions {
             Err(error) => Err(Failure::Usage(format!("{source}: {error}"))),
         }
     }
+}
 
-    fn folder(&self, made: std::io::Result<Outbox>, folder: &Path) -> Result<AnyMailer, Failure> {
-        made.map(AnyMailer::Folder).map_err(|error| match error.kind() {
-            ErrorKind::InvalidInput => Failure::Usage(format!("--mail-from: {}", SmtpUrlError::Sender)),
-            _ => Failure::Usage(format!("{}: {error}", folder.display())),
-        })
-    }
+/// An outbox, or what is wrong with its folder or its sender.
+fn opened(made: std::io::Result<Outbox>, folder: &Path) -> Result<Outbox, Failure> {
+    made.map_err(|error| match error.kind() {
+        ErrorKind::InvalidInput => Failure::Usage(format!("--mail-from: {}", SmtpUrlError::Sender)),
+        _ => Failure::Usage(format!("{}: {error}", folder.display())),
+    })
 }
 
 #[cfg(test)]
