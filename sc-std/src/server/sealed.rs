@@ -20,7 +20,7 @@ use crate::server::{Channel, Reject};
 
 /// A JSON body that came through the channel, or an answer that leaves through it.
 ///
-/// As an argument of a handler it is the request, read by [`strict::json`]. As its result it is a success in the form of
+/// As an argument of a handler it is the request, a JSON object read by [`strict::json`]. As its result it is a success in the form of
 /// PROTOCOL 5, with `data`.
 ///
 /// # Errors
