@@ -1,5 +1,6 @@
 //! Redis servers and clusters of one's own, on loopback, in folders that go with them.
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -74,6 +75,21 @@ impl Redis {
         assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
     }
 
+    /// Whether a replica confirms a write, as it may do only a second after it has synced.
+    fn is_confirmed(&self) -> bool {
+        // Some of these keys are this node's. WAIT confirms at once what nobody has written.
+        let sets: String = (0..30).map(|n| format!("SET probe{n} x PX 100\n")).collect();
+        let mut cli = Command::new("redis-cli")
+            .args(["-p", &self.port.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        cli.stdin.take().unwrap().write_all(format!("{sets}WAIT 1 2000\n").as_bytes()).unwrap();
+        let said = cli.wait_with_output().unwrap().stdout;
+        String::from_utf8_lossy(&said).trim_end().ends_with("\n1")
+    }
+
     pub fn cli(&self, words: &[&str]) -> String {
         let port = self.port.to_string();
         let output = Command::new("redis-cli").args(["-p", &port]).args(words).output().unwrap();
@@ -141,8 +157,7 @@ impl Cluster {
             let info = node.cli(&["cluster", "info"]);
             let replication = node.cli(&["info", "replication"]);
             let follows = replication.contains("master_link_status:up");
-            let confirms =
-                || replication.contains("state=online") && node.cli(&["wait", "1", "500"]).trim() == "1";
+            let confirms = || replication.contains("state=online") && node.is_confirmed();
             info.contains("cluster_state:ok")
                 && info.contains("cluster_known_nodes:6")
                 && (follows || confirms())

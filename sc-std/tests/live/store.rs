@@ -219,6 +219,19 @@ async fn a_write_that_no_replica_has_is_refused_while_there_is_one() {
 }
 
 #[tokio::test]
+async fn a_replica_that_has_just_synced_makes_no_write_fail() {
+    let primary = Redis::start(&[]);
+    let port = primary.address().rsplit_once(':').unwrap().1.to_owned();
+    let store = open(&primary.url(), RedisOptions::default().with_replicas(1)).await;
+    for _ in 0..5 {
+        let _replica = Redis::start(&["--replicaof", "127.0.0.1", &port]);
+        // Without a pause: Redis says so up to a second before the replica confirms anything.
+        while !primary.cli(&["info", "replication"]).contains("state=online") {}
+        assert_eq!(store.create(crate::secrecy::session().1, now()).await, Ok(()));
+    }
+}
+
+#[tokio::test]
 async fn a_key_that_was_revoked_stays_so_whatever_redis_forgets() {
     let redis = Redis::start(&[]);
     let (store, ring) = (open(&redis.url(), RedisOptions::default()).await, KeyRing::shared(86_400_000));

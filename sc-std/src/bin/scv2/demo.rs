@@ -116,11 +116,16 @@ impl Demo {
             _ => self
                 .check("the fourth request is refused by the rate limit, and the refusal is sealed", false),
         }
-        for client in [client, inline] {
+
+        step(7, "Both devices close their sessions, and the server destroys the keys");
+        for (device, client) in [("first", client), ("second", inline)] {
             let closed = client.close().await;
-            self.check("a session was closed and its keys destroyed", closed.is_ok());
+            recorder.show();
+            self.check(
+                &format!("the {device} device's session was closed and its keys destroyed"),
+                closed.is_ok(),
+            );
         }
-        recorder.show();
         Ok(())
     }
 

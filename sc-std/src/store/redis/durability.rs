@@ -29,6 +29,8 @@ use crate::store::StoreError;
 
 /// Writes under way at once. Those that wait block their connection, so more would only queue up in Redis.
 const UNDER_WAY: usize = 256;
+/// How long a write waits until others are done. With the time that it may take itself, nobody waits for more than 5 seconds.
+const TURN: Duration = Duration::from_secs(2);
 /// How long nobody takes over from a primary that has just answered.
 const FRESH: Duration = Duration::from_millis(500);
 /// How long a primary without replicas that was not heard of lately must stay the one that serves.
@@ -75,7 +77,7 @@ impl Durability {
         if self.wanted == 0 {
             return link.run(script, place.anchor, keys, args).await;
         }
-        let turn = tokio::time::timeout(self.patience * 4, self.under_way.acquire()).await;
+        let turn = tokio::time::timeout(TURN, self.under_way.acquire()).await;
         let turn = turn.map_err(|_| StoreError::Unavailable)?.map_err(|_| StoreError::Unavailable)?;
         let expected = self.expected.get(place.index).ok_or(StoreError::Unavailable)?;
         let replicas = expected.load(Ordering::Relaxed);

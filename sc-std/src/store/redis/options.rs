@@ -37,7 +37,8 @@ impl Default for RedisOptions {
             namespace: "scv2".to_owned(),
             bounds: StoreOptions::default(),
             replicas: None,
-            patience: Duration::from_millis(500),
+            // A replica that has just synced confirms only after its next acknowledgement, which Redis sends once a second.
+            patience: Duration::from_millis(1_500),
             waiting_claims: false,
             existing: false,
             #[cfg(feature = "redis-tls")]
@@ -71,7 +72,8 @@ impl RedisOptions {
         self
     }
 
-    /// Sets how long a write waits for its replicas. Default: 500 milliseconds.
+    /// Sets how long a write waits for its replicas. Default: 1,500 milliseconds: a replica that has just synced may take a second to
+    /// confirm its first.
     #[must_use]
     pub const fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
