@@ -50,7 +50,7 @@ pub(crate) async fn run() -> Result<(), Failure> {
 
     demo.sessions(&url).await?;
 
-    step(7, "The server finishes what is under way");
+    step(8, "The server finishes what is under way");
     let stopped = if stop.send(()).is_ok() { server.await.ok() } else { None };
     let mails = stopped.and_then(Result::ok).map(|stats| stats.sent);
     demo.check("the server stopped in good order", mails.is_some());
