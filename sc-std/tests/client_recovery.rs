@@ -3,9 +3,14 @@
 
 mod client_support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
 use client_support::{CLOSE, FORGOT, Fake, PAY, PUBLIC_KEY, Pay, SESSION, forgot, refuse_with};
+use http::{Request, Response};
 use sc_core::code::Code;
-use sc_std::client::{ClientError, SetUpWay};
+use sc_std::client::{ClientError, ScClient, SetUpWay, Transport, TransportError, TransportErrorKind};
 
 const BOTH_WAYS: [SetUpWay; 2] = [SetUpWay::Endpoint, SetUpWay::Inline];
 
@@ -31,6 +36,36 @@ async fn a_session_that_is_lost_again_and_again_ends_in_an_error() {
     let error = client.call(&forgot("a@example.com")).await.unwrap_err();
     assert!(matches!(error, ClientError::Refused { .. }) && error.may_have_executed(), "{error:?}");
     assert_eq!((fake.count(FORGOT), fake.count(SESSION)), (2, 2), "once more, in a new session");
+}
+
+/// Somebody behind TLS: lets the first message be executed, answers in the server's place that its session is gone, and then
+/// lets nothing through.
+struct Behind(Arc<Fake>, AtomicUsize);
+
+impl Transport for Behind {
+    async fn send(&self, request: Request<Bytes>, max: usize) -> Result<Response<Bytes>, TransportError> {
+        let is_message = request.uri().path().ends_with(FORGOT);
+        match self.1.fetch_add(usize::from(is_message), Ordering::Relaxed) {
+            0 if is_message => {
+                Transport::send(&self.0, request, max).await?;
+                Ok(refuse_with(Code::SessionNotFound))
+            }
+            1 if is_message => Err(TransportError::new(TransportErrorKind::Connect)),
+            _ => Transport::send(&self.0, request, max).await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_was_sent_once_may_have_been_executed_even_if_its_repetition_finds_no_connection() {
+    let fake = Fake::new();
+    let client = ScClient::builder("http://server.test/prefix")
+        .with_transport(Behind(Arc::clone(&fake), AtomicUsize::new(0)))
+        .build()
+        .unwrap();
+    let error = client.call(&forgot("a@example.com")).await.unwrap_err();
+    assert_eq!(fake.executed().len(), 1);
+    assert!(matches!(error, ClientError::NotRepeated(_)) && error.may_have_executed(), "{error:?}");
 }
 
 #[tokio::test]

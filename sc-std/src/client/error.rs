@@ -20,8 +20,9 @@ pub enum ClientError {
     /// No session could be set up. The message was not sent.
     #[error("no session: {0}")]
     SetUp(#[source] SetUpError),
-    /// The message was sent once, its session was gone, and no new one could be set up to repeat it in.
-    #[error("the session was lost, and no new one: {0}")]
+    /// The message was sent once and refused by a plain answer, which proves nothing; then no new session could be set up to repeat
+    /// it in, or it did not get through.
+    #[error("the session was lost, and the message not repeated: {0}")]
     NotRepeated(#[source] SetUpError),
     /// The message or its answer did not get through.
     #[error("the message did not get through: {0}")]
