@@ -159,10 +159,8 @@ pub type LedgerSlot = Slot<32>;
 ///
 /// # Examples
 /// ```
-/// use sc_core::exchange::WrappedKeyHash;
-/// use sc_core::replay::{Ledger, LedgerSlot, LedgerVerdict};
+/// use sc_core::{exchange::WrappedKeyHash, replay::{Ledger, LedgerSlot, LedgerVerdict}};
 /// # let mut rng = <chacha20::ChaCha20Rng as rand_core::SeedableRng>::from_seed([1; 32]);
-///
 /// let mut ledger = Ledger::new([LedgerSlot::EMPTY; 64], &mut rng);
 /// let keys = [[1; 32], [2; 32]].map(WrappedKeyHash::from_bytes);
 /// assert_eq!(ledger.claim(&keys), LedgerVerdict::New);

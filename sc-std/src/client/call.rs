@@ -56,6 +56,7 @@ pub(crate) async fn exchange<P: ClientProvider>(
     let mut attempts = Attempts::new(repeatable);
     // Once the message has been sent, a failure must not say that it was not.
     let mut no_session: fn(SetUpError) -> ClientError = ClientError::SetUp;
+    let mut not_through: fn(TransportError) -> ClientError = ClientError::Transport;
     for _ in 0..MAX_TURNS {
         let turn = match sessions.obtain(wire, &mut attempts).await.map_err(no_session)? {
             Obtained::Session(session) => within(wire, sessions, &session, &message, &mut attempts).await,
@@ -64,22 +65,17 @@ pub(crate) async fn exchange<P: ClientProvider>(
         match turn {
             Ok(Turn::Done(answer)) => return Ok(answer),
             Ok(Turn::Unsent) => {}
-            Ok(Turn::Refused) => no_session = ClientError::NotRepeated,
-            // What was not sent now may have been before: the plain refusal in between proves nothing.
-            Err(ClientError::Transport(error)) => return Err(not_through(error, no_session)),
+            // What is not sent from now on may have been executed before: a plain refusal proves nothing.
+            Ok(Turn::Refused) => {
+                no_session = ClientError::NotRepeated;
+                not_through = |error| ClientError::NotRepeated(SetUpError::Transport(error));
+            }
+            Err(ClientError::Transport(error)) => return Err(not_through(error)),
             Err(error) => return Err(error),
         }
     }
     // Sessions that end faster than they can be used.
     Err(no_session(SetUpError::Core(Error::Expired)))
-}
-
-/// A message that did not get through, after `no_session` became what it is.
-fn not_through(error: TransportError, no_session: fn(SetUpError) -> ClientError) -> ClientError {
-    match no_session(SetUpError::Transport(error.clone())) {
-        again @ ClientError::NotRepeated(_) => again,
-        _ => ClientError::Transport(error),
-    }
 }
 
 /// Sends in a session, as a type 2 envelope.

@@ -38,6 +38,9 @@ impl RedisTls {
 
     /// Shows this certificate, with those that lead to a root, and proves it by its private key, both in PEM: for a Redis with
     /// `tls-auth-clients yes`, which is Redis's default.
+    ///
+    /// # Security
+    /// The client library keeps copies of the key as long as the store lives, and does not wipe them.
     #[must_use]
     pub fn with_client_certificate(mut self, chain: Vec<u8>, key: Zeroizing<Vec<u8>>) -> Self {
         self.client = Some((chain, key));
